@@ -1,0 +1,50 @@
+"""The kinds of objects that modelway makes or watches, as the API server knows them."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from modelway.api.names import GROUP, KIND, PLURAL, VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A namespaced kind: what an object says of itself, and where its collection is."""
+
+    api_version: str
+    name: str
+    plural: str
+
+    @property
+    def group(self) -> str:
+        """API group; empty for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    def path(self, namespace: str | None, name: str | None = None) -> str:
+        """URL path of the collection, or of one object; without a namespace, of the collection in all of them."""
+        root = f"/apis/{self.api_version}" if self.group else f"/api/{self.api_version}"
+        scope = f"/namespaces/{namespace}" if namespace else ""
+        return f"{root}{scope}/{self.plural}" + (f"/{name}" if name else "")
+
+
+MODEL_DEPLOYMENT: Final = Kind(f"{GROUP}/{VERSION}", KIND, PLURAL)
+CONTROLLER_REVISION: Final = Kind("apps/v1", "ControllerRevision", "controllerrevisions")
+DEPLOYMENT: Final = Kind("apps/v1", "Deployment", "deployments")
+CONFIG_MAP: Final = Kind("v1", "ConfigMap", "configmaps")
+SERVICE: Final = Kind("v1", "Service", "services")
+POD: Final = Kind("v1", "Pod", "pods")
+DISRUPTION_BUDGET: Final = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+NETWORK_POLICY: Final = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+AUTOSCALER: Final = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+LEASE: Final = Kind("coordination.k8s.io/v1", "Lease", "leases")
+EVENT: Final = Kind("events.k8s.io/v1", "Event", "events")
+
+CHILD_KINDS: Final = (
+    CONTROLLER_REVISION,
+    CONFIG_MAP,
+    DEPLOYMENT,
+    SERVICE,
+    DISRUPTION_BUDGET,
+    NETWORK_POLICY,
+    AUTOSCALER,
+)
+"""Kinds that modelway writes and repairs. Pods are watched too, but belong to their Deployments."""

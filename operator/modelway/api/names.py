@@ -1,0 +1,86 @@
+"""Names, labels and annotations: the one place where modelway's strings on the cluster are spelt.
+
+Used by `plan` to build children and by `kube` and `controller` to find them again. A label or annotation that is not
+listed here is not modelway's. Everything is derived from the resource's name and a revision, so that a name which was
+accepted can never fail later: what would be too long is cut and hashed (`child_name`).
+"""
+
+import hashlib
+from typing import Final
+
+GROUP: Final = "modelway.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+KIND: Final = "ModelDeployment"
+PLURAL: Final = "modeldeployments"
+
+FIELD_MANAGER: Final = "modelway"
+"""Owns everything that modelway applies to a child, except the number of replicas."""
+
+REPLICAS_MANAGER: Final = "modelway-replicas"
+"""Owns `spec.replicas` alone. An autoscaler takes the field over by writing it; because the main manager never
+applied it, no later apply of ours can drop it, which would reset it to 1."""
+
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+LABEL_NAME: Final = "modelway.dev/name"
+"""On every child and pod: the name of the ModelDeployment."""
+LABEL_REVISION: Final = "modelway.dev/revision"
+"""On children and pods of one revision: its hash."""
+LABEL_COMPONENT: Final = "app.kubernetes.io/component"
+
+MANAGED_BY: Final = "modelway"
+COMPONENT_SERVER: Final = "model-server"
+
+ANNOTATION_APPLIED: Final = "modelway.dev/applied"
+"""On every child: hash of what was last applied, so that a field which modelway no longer sets is noticed."""
+ANNOTATION_DIGEST: Final = "modelway.dev/digest"
+"""On a ControllerRevision: the digest of the artefact that this revision is pinned to."""
+ANNOTATION_TEMPLATE: Final = "modelway.dev/template"
+"""On a revision's Deployment: hash of the pod template as it was rendered."""
+
+MANAGED_SELECTOR: Final = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
+
+CONTAINER_FETCH: Final = "fetch-model"
+CONTAINER_SERVER: Final = "model-server"
+MODEL_DIRECTORY: Final = "/mnt/models"
+PIN_DIRECTORY: Final = "/etc/modelway/pin"
+PIN_KEY: Final = "digest"
+
+MAX_NAME: Final = 63
+"""Services, label values and host names end here (RFC 1035)."""
+
+
+def child_name(name: str, suffix: str, *, limit: int = MAX_NAME) -> str:
+    """`name-suffix`, or a cut and hashed form of it where that would be longer than `limit` characters.
+
+    Deterministic, and distinct for distinct names: the cut form carries 8 hexadecimal digits of the name's SHA-256.
+    """
+    full = f"{name}-{suffix}"
+    if len(full) <= limit:
+        return full
+    mark = hashlib.sha256(name.encode()).hexdigest()[:8]
+    kept = name[: limit - len(suffix) - len(mark) - 2].rstrip("-")
+    return f"{kept}-{mark}-{suffix}"
+
+
+def child_labels(name: str, revision: str | None = None) -> dict[str, str]:
+    """The labels of a child; with a revision, those of a child or pod of that revision.
+
+    `app.kubernetes.io/instance` is left out: tools that track objects by it would claim the children as theirs.
+    """
+    labels = {
+        LABEL_MANAGED_BY: MANAGED_BY,
+        "app.kubernetes.io/name": MANAGED_BY,
+        LABEL_NAME: name,
+    }
+    if revision is not None:
+        labels[LABEL_REVISION] = revision
+    return labels
+
+
+def pod_selector(name: str, revision: str | None = None) -> dict[str, str]:
+    """Labels that select the serving pods of a resource, or of one of its revisions."""
+    selector = {LABEL_NAME: name, LABEL_COMPONENT: COMPONENT_SERVER}
+    if revision is not None:
+        selector[LABEL_REVISION] = revision
+    return selector

@@ -1,0 +1,374 @@
+"""`spec` of a ModelDeployment: what the user asks for.
+
+Read by `plan`, never written. Defaults that depend on other fields, or that a server-side default would turn into an
+endless difference for Argo CD, are given by `plan`, not by the schema, and are named in the field's description.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
+
+from modelway.api.autoscaling import Autoscaling
+from modelway.api.base import Model, Rule, list_map, rules
+from modelway.api.units import Duration, Quantity
+
+ModelFormat = Literal["onnx", "sklearn"]
+CodePolicy = Literal["Refuse", "AllowList"]
+
+LabelKey = Annotated[str, StringConstraints(max_length=317)]
+LabelValue = Annotated[str, StringConstraints(max_length=63)]
+ShortText = Annotated[str, StringConstraints(max_length=1024)]
+ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+
+
+class ObjectReference(Model):
+    """Names an object in the ModelDeployment's namespace."""
+
+    name: ObjectName
+    """Name of the object, in the same namespace."""
+
+
+class ModelSource(Model):
+    """Where the model comes from and how far it is trusted."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                r"!((has(self.format) && self.format == 'sklearn') || self.uri.matches('[.](pkl|pickle|joblib)$'))"
+                r" || (has(self.code) && self.code != 'Refuse')",
+                "a pickle or joblib file runs code when it is loaded, which code: Refuse (the default) forbids: "
+                "set code: AllowList to load it through an allow-list of classes, or convert the model to ONNX",
+                field=".code",
+            ),
+            Rule(
+                "!has(self.allowedGlobals) || size(self.allowedGlobals) == 0"
+                " || (has(self.code) && self.code == 'AllowList')",
+                "only used with code: AllowList",
+                field=".allowedGlobals",
+            ),
+        )
+    )
+
+    uri: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=2048,
+            json_schema_extra=rules(
+                Rule(
+                    "self.matches('^(s3|https|pvc|file)://')",
+                    "unknown scheme: must begin with s3://, https://, pvc:// or file:///",
+                ),
+                Rule(
+                    "!self.startsWith('s3://') || self.matches('^s3://[a-z0-9][a-z0-9.-]{1,62}/.+')",
+                    "must name a bucket and a key or prefix: s3://bucket/path/",
+                ),
+                Rule(
+                    "!self.startsWith('pvc://') || self.matches('^pvc://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(/.*)?$')",
+                    "must name a PersistentVolumeClaim and may name a path in it: pvc://claim/path",
+                ),
+                Rule("!self.startsWith('file://') || self.startsWith('file:///')", "must be absolute: file:///path"),
+                Rule(
+                    "!self.matches('^[a-z0-9]+://[^/]*@')",
+                    "must hold no user or password: put them into a Secret named by credentialsSecretRef",
+                ),
+                Rule("!self.matches('(^|/)[.][.](/|$)')", "must not contain '..'"),
+            ),
+        ),
+    ]
+    """Where the model is: `s3://bucket/path/`, `https://host/file`, `pvc://claim/path` (mounted, not copied) or
+    `file:///path` (a path inside the server's image). A file, or a folder written with a slash at its end."""
+
+    format: ModelFormat | None = None
+    """Format of the model. Left out: taken from `modelway.json` beside the model, else from the file's suffix."""
+
+    version: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    """Version of the model, as free text; shown in status, answers and metrics. A new version is a new revision, so
+    raising it deploys changed bytes at an unchanged URI."""
+
+    digest: (
+        Annotated[
+            str,
+            Field(
+                max_length=71,
+                json_schema_extra=rules(
+                    Rule(
+                        "self.matches('^sha256:[0-9a-f]{64}$')",
+                        "must be sha256: and 64 lower-case hexadecimal digits, as `modelway digest` prints it",
+                    )
+                ),
+            ),
+        ]
+        | None
+    ) = None
+    """Digest that the fetched model must have. Left out: the digest that the first pods find becomes the pin of the
+    revision, and other bytes are refused from then on."""
+
+    credentials_secret_ref: ObjectReference | None = None
+    """Secret whose keys are given as environment variables to the container that fetches the model, and to no other:
+    AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL; HTTPS_TOKEN, or
+    HTTPS_USERNAME and HTTPS_PASSWORD; CA_BUNDLE (PEM) for a private certificate authority."""
+
+    code: CodePolicy | None = None
+    """What happens to formats that run code when they are loaded (pickle, joblib): `Refuse` (the default) or
+    `AllowList`, which loads classes of an exact list and refuses all others."""
+
+    allowed_globals: Annotated[
+        tuple[Annotated[str, StringConstraints(max_length=256, pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")], ...],
+        Field(max_length=64, json_schema_extra={"x-kubernetes-list-type": "set"}),
+    ] = ()
+    """With `code: AllowList`: further `module.name` pairs that a pickle may use. Each is trusted as code."""
+
+    training_time: AwareDatetime | None = None
+    """When the model was trained. No part of the revision: changing it restarts nothing."""
+
+
+class Resources(Model):
+    """Compute resources of the serving container, as in a pod."""
+
+    requests: Annotated[dict[LabelKey, Quantity], Field(max_length=16)] | None = None
+    """What is reserved, by resource name: `{cpu: 500m, memory: 512Mi}`. Defaults to 500m and 512Mi."""
+
+    limits: Annotated[dict[LabelKey, Quantity], Field(max_length=16)] | None = None
+    """What may be used at most, by resource name. Defaults to `{memory: 1Gi}`. The server uses as many threads as
+    the CPU limit allows."""
+
+
+class Probe(Model):
+    """When a container of a foreign image counts as ready and as alive."""
+
+    path: Annotated[str, Field(max_length=512, pattern="^/")] | None = None
+    """HTTP path that answers 2xx or 3xx when the container is ready. Left out: the port accepting connections is
+    enough (for `protocol: GRPC`: the standard gRPC health service answers SERVING)."""
+
+
+class ContainerSecurity(Model):
+    """Loosens the restricted security context for images that need it. Privileges cannot be asked for."""
+
+    run_as_user: Annotated[int, Field(ge=0, le=2147483647)] | None = None
+    """User id that the container runs as. Defaults to 65532."""
+
+    run_as_group: Annotated[int, Field(ge=0, le=2147483647)] | None = None
+    """Group id that the container runs as. Defaults to 65532."""
+
+    run_as_non_root: bool | None = None
+    """Refuse to run as root. Defaults to true; `false` is needed for images that only run as user 0."""
+
+    read_only_root_filesystem: bool | None = None
+    """Mount the image read-only; `/tmp` is always writable. Defaults to true."""
+
+
+class Container(Model):
+    """Any image that answers HTTP or gRPC, in place of a named runtime."""
+
+    image: Annotated[str, Field(min_length=1, max_length=512)]
+    """Image reference."""
+
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    """When the image is pulled, as in a pod."""
+
+    command: Annotated[tuple[ShortText, ...], Field(max_length=64)] = ()
+    """Entry point; the image's own when empty."""
+
+    args: Annotated[tuple[ShortText, ...], Field(max_length=128)] = ()
+    """Arguments; the image's own when empty."""
+
+    port: Annotated[int, Field(ge=1, le=65535)]
+    """Port that the container listens on. Clients reach it through the Service's port 80 (`protocol: GRPC`: 9000)."""
+
+    protocol: Literal["HTTP", "GRPC"] | None = None
+    """What the port speaks. Defaults to HTTP."""
+
+    probe: Probe | None = None
+    """When the container counts as ready. Left out: when its port accepts connections."""
+
+    model_path: Annotated[str, Field(max_length=512, pattern="^/.+")] | None = None
+    """Folder where the model is mounted, read-only; also told by the environment variable MODELWAY_MODEL_DIR.
+    Defaults to /mnt/models. Without `spec.model` nothing is mounted."""
+
+    security_context: ContainerSecurity | None = None
+    """Loosens the restricted security context."""
+
+
+class SecretKey(Model):
+    """A key of a Secret or ConfigMap."""
+
+    name: ObjectName
+    """Name of the object, in the same namespace."""
+
+    key: Annotated[str, Field(min_length=1, max_length=253)]
+    """Key in the object."""
+
+    optional: bool | None = None
+    """Start the container even when the object or the key is missing."""
+
+
+class FieldKey(Model):
+    """A field of the pod."""
+
+    field_path: Annotated[str, Field(min_length=1, max_length=253)]
+    """Path of the field, such as `metadata.name`."""
+
+
+class EnvironmentSource(Model):
+    """Where the value of an environment variable comes from: exactly one of these."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                "[has(self.secretKeyRef), has(self.configMapKeyRef), has(self.fieldRef)].exists_one(given, given)",
+                "exactly one of secretKeyRef, configMapKeyRef and fieldRef must be given",
+            )
+        )
+    )
+
+    secret_key_ref: SecretKey | None = None
+    """A key of a Secret."""
+
+    config_map_key_ref: SecretKey | None = None
+    """A key of a ConfigMap."""
+
+    field_ref: FieldKey | None = None
+    """A field of the pod."""
+
+
+class EnvironmentVariable(Model):
+    """An environment variable of the serving container."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule("!(has(self.value) && has(self.valueFrom))", "only one of value and valueFrom may be given")
+        )
+    )
+
+    name: Annotated[str, Field(max_length=253, pattern="^[A-Za-z_][A-Za-z0-9_.-]*$")]
+    """Name of the variable."""
+
+    value: Annotated[str, Field(max_length=8192)] | None = None
+    """Value, as text."""
+
+    value_from: EnvironmentSource | None = None
+    """Source of the value."""
+
+
+class Toleration(Model):
+    """A taint that the pods tolerate, as in a pod."""
+
+    key: LabelKey | None = None
+    """Key of the taint; empty with `operator: Exists` tolerates all."""
+
+    operator: Literal["Exists", "Equal"] | None = None
+    """How the key relates to the value. Kubernetes takes Equal when it is left out."""
+
+    value: LabelValue | None = None
+    """Value of the taint."""
+
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """Effect of the taint; all when left out."""
+
+    toleration_seconds: Annotated[int, Field(ge=0, le=31536000)] | None = None
+    """Seconds that a NoExecute taint is tolerated; for ever when left out."""
+
+
+class PodTemplate(Model):
+    """What may be said about the serving pods. Volumes, host access and privileges are left out on purpose."""
+
+    labels: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] | None = None
+    """Further labels of the pods. Those of modelway.dev cannot be changed."""
+
+    annotations: Annotated[dict[LabelKey, Annotated[str, Field(max_length=8192)]], Field(max_length=32)] | None = None
+    """Further annotations of the pods."""
+
+    node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] | None = None
+    """Labels that a node must have."""
+
+    tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32)] = ()
+    """Taints that the pods tolerate."""
+
+    affinity: (
+        Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})] | None
+    ) = None
+    """Affinity, as in a pod; checked by Kubernetes when the Deployment is written."""
+
+    env: Annotated[tuple[EnvironmentVariable, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()
+    """Environment variables of the serving container."""
+
+    priority_class_name: ObjectName | None = None
+    """PriorityClass of the pods."""
+
+    image_pull_secrets: Annotated[
+        tuple[ObjectReference, ...], Field(max_length=8, json_schema_extra=list_map("name"))
+    ] = ()
+    """Secrets with which the images are pulled."""
+
+
+class Serving(Model):
+    """Real-time serving: a Deployment that answers requests behind the Service of the resource's name."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                "!(has(self.replicas) && has(self.autoscaling))",
+                "replicas and autoscaling exclude each other: leave replicas out, autoscaling.minReplicas is the floor",
+                field=".replicas",
+            ),
+            Rule(
+                "!(has(self.runtime) && has(self.container))",
+                "runtime and container exclude each other",
+                field=".runtime",
+            ),
+        )
+    )
+
+    runtime: Literal["modelway"] | None = None
+    """Named server that runs the model. Defaults to modelway, the built-in model server."""
+
+    container: Container | None = None
+    """Any image in place of a named runtime."""
+
+    replicas: Annotated[int, Field(ge=0, le=10000)] | None = None
+    """Number of pods. Left out, and without autoscaling: begins with 1 and is then left to whoever scales it."""
+
+    autoscaling: Autoscaling | None = None
+    """Scales the pods with load, by a HorizontalPodAutoscaler."""
+
+    resources: Resources | None = None
+    """Compute resources of the serving container."""
+
+    service_account_name: ObjectName | None = None
+    """ServiceAccount of the pods, for cloud identities that fetch the model. Its token is not mounted."""
+
+    timeout: Duration | None = None
+    """Longest time that one request may take. Defaults to 5s."""
+
+    startup_timeout: Duration | None = None
+    """Longest time from a container's start until it is ready; then it is restarted. Defaults to 10m."""
+
+    pod_template: PodTemplate | None = None
+    """What else is said about the pods."""
+
+    revision_history_limit: Annotated[int, Field(ge=0, le=100)] | None = None
+    """How many old revisions are kept to return to. Defaults to 10."""
+
+
+class Spec(Model):
+    """What the user asks for."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                "has(self.model) || has(self.serving.container)",
+                "required, unless serving.container brings its own model",
+                field=".model",
+            ),
+        )
+    )
+
+    model: ModelSource | None = None
+    """The model. May be left out when `serving.container` brings its own."""
+
+    serving: Serving
+    """Real-time serving."""
+
+    paused: bool | None = None
+    """While true a changed spec is not acted on. Children are still repaired and status is still written."""

@@ -1,0 +1,6 @@
+"""Deciding, without acting: `plan(observed)` says what should be. Pure; the controller carries it out."""
+
+from modelway.plan.plan import plan
+from modelway.plan.types import Child, ChildKey, Happening, Object, Observed, Plan, PodKey, Refusal, Settings
+
+__all__ = ["Child", "ChildKey", "Happening", "Object", "Observed", "Plan", "PodKey", "Refusal", "Settings", "plan"]

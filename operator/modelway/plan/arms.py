@@ -1,0 +1,87 @@
+"""Which revision serves, which is to take over, and whether it may.
+
+Called by `plan.plan` after the revisions are known and before any child is built. Pure.
+Invariant: a revision takes over only when all pods asked for are ready and it is certain which bytes they hold; the
+revision that served before keeps its pods until nobody can be sent to it any more.
+"""
+
+from dataclasses import dataclass
+
+from modelway.api.kinds import DEPLOYMENT
+from modelway.api.names import child_name
+from modelway.api.spec import Serving
+from modelway.plan.failures import digests
+from modelway.plan.revisions import Revision
+from modelway.plan.types import ChildKey, Object, Observed, PodKey
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A revision with what exists of it."""
+
+    revision: Revision
+    deployment: Object | None
+
+    @property
+    def asked(self) -> int:
+        """Pods that the live Deployment asks for; 0 where there is none."""
+        return int(self.deployment["spec"].get("replicas", 1)) if self.deployment else 0
+
+    @property
+    def ready(self) -> int:
+        """Pods that are ready."""
+        return int(self.deployment.get("status", {}).get("readyReplicas", 0)) if self.deployment else 0
+
+    def has_all_ready(self, wanted: int) -> bool:
+        """Whether the Deployment has caught up with its spec and has at least `wanted` ready pods."""
+        if self.deployment is None:
+            return False
+        status = self.deployment.get("status", {})
+        caught_up = status.get("observedGeneration", 0) >= self.deployment["metadata"].get("generation", 1)
+        return caught_up and self.asked >= wanted and self.ready >= wanted
+
+
+def arm_of(observed: Observed, revision: Revision) -> Arm:
+    """`revision` with its live Deployment."""
+    name = child_name(observed.resource.metadata.name, revision.hash)
+    return Arm(revision, observed.children.get(ChildKey(DEPLOYMENT, name)))
+
+
+def candidate_replicas(serving: Serving, stable: Arm | None) -> int:
+    """How many pods a candidate needs to take over from `stable`: its count as it is now, so that none is missing."""
+    live = stable.asked if stable is not None else 0
+    if serving.replicas is not None:
+        return serving.replicas
+    if serving.autoscaling is not None:
+        floor, ceiling = serving.autoscaling.min_replicas or 1, serving.autoscaling.max_replicas
+        return max(floor, min(live, ceiling))
+    return live if stable is not None else 1
+
+
+def stable_replicas(serving: Serving) -> int | None:
+    """How many pods the serving revision is told to have; None where an autoscaler or the user decides."""
+    return serving.replicas
+
+
+def found_digest(observed: Observed, revision: Revision, *, wanted: int) -> str | None:
+    """The digest to pin `revision` to, once all `wanted` pods have told theirs.
+
+    Where they disagree the URI has changed in between: the bytes fetched last are those that are there now, so the
+    other pods can fetch them too.
+    """
+    told = digests(observed.pods, revision.hash)
+    if not told or len(told) < wanted:
+        return None
+    return max(told.values(), key=lambda entry: (entry[1], entry[0]))[0]
+
+
+def pods_to_evict(observed: Observed, revision: Revision) -> tuple[PodKey, ...]:
+    """Pods of `revision` that hold other bytes than it is pinned to."""
+    if not revision.has_model or revision.digest is None:
+        return ()
+    wrong = {pod for pod, (digest, _) in digests(observed.pods, revision.hash).items() if digest != revision.digest}
+    return tuple(
+        PodKey(pod["metadata"]["name"], pod["metadata"]["uid"])
+        for pod in observed.pods
+        if pod["metadata"]["name"] in wrong
+    )

@@ -1,0 +1,21 @@
+"""Canonical forms of plain data: the same meaning gives the same bytes. Pure."""
+
+import hashlib
+from typing import Any
+
+import orjson
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of `value`'s canonical JSON (sorted keys, no spaces), in hexadecimal."""
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def without_empty(value: Any) -> Any:
+    """`value` without empty mappings and lists inside mappings: absent and empty mean the same to Kubernetes."""
+    if isinstance(value, dict):
+        cleaned = {key: without_empty(inner) for key, inner in value.items()}
+        return {key: inner for key, inner in cleaned.items() if inner not in ({}, [])}
+    if isinstance(value, list):
+        return [without_empty(inner) for inner in value]
+    return value

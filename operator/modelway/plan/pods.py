@@ -1,0 +1,271 @@
+"""The pod template of a revision. Called once in a revision's life, when it is first seen. Pure.
+
+Pods are locked down by default: no API token, no root, no capabilities, a read-only image. What loosens that is said
+in the resource and nowhere else. Credentials reach the container that fetches the model and no other.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from modelway.api.names import (
+    CONTAINER_FETCH,
+    CONTAINER_SERVER,
+    MODEL_DIRECTORY,
+    PIN_DIRECTORY,
+    PIN_KEY,
+    child_labels,
+    child_name,
+    pod_selector,
+)
+from modelway.api.spec import Container, ModelSource, PodTemplate, Serving, Spec
+from modelway.api.units import quantity_value, seconds
+from modelway.plan.types import Object, Settings
+
+HTTP_PORT: Final = 8080
+DRAIN_SECONDS: Final = 10
+"""How long a pod that is to end goes on answering, so that nobody is sent to it any more when it stops: longer than
+endpoints, kube-proxy and DNS take to forget it."""
+
+_SERVICE_PORTS: Final = {"http": 80, "grpc": 9000}
+_USER: Final = 65532
+_DEFAULT_TIMEOUT: Final = "5s"
+_DEFAULT_STARTUP_TIMEOUT: Final = "10m"
+_THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def default_resources(serving: Serving) -> Object:
+    """Resources of the serving container, with the defaults where nothing is said."""
+    given = serving.resources
+    requests = dict(given.requests or {}) if given else {}
+    limits = dict(given.limits or {}) if given else {}
+    for name, value in {"cpu": "500m", "memory": "512Mi"}.items():
+        if name not in requests:
+            requests[name] = limits.get(name, value)
+    limits.setdefault("memory", max(requests["memory"], "1Gi", key=quantity_value))
+    return {"requests": requests, "limits": limits}
+
+
+def pod_template(name: str, revision: str, spec: Spec, settings: Settings) -> Object:
+    """The pod template of `revision`, complete, as it is stored and applied.
+
+    Args:
+        name: of the ModelDeployment.
+        revision: hash; enters labels and environment.
+        spec: of the resource; only its resolved part is read.
+        settings: images of this installation.
+    """
+    serving, extra = spec.serving, spec.serving.pod_template or PodTemplate()
+    labels = dict(extra.labels or {}) | child_labels(name, revision) | pod_selector(name, revision)
+    annotations = dict(extra.annotations or {}) | {"kubectl.kubernetes.io/default-container": CONTAINER_SERVER}
+    return {
+        "metadata": {"labels": labels, "annotations": annotations},
+        "spec": _given(
+            initContainers=[_fetch_container(spec.model, serving, settings)] if spec.model else None,
+            containers=[_serving_container(name, revision, spec, settings)],
+            volumes=_volumes(name, revision, spec.model),
+            automountServiceAccountToken=False,
+            enableServiceLinks=False,
+            serviceAccountName=serving.service_account_name,
+            securityContext=_pod_security(serving.container),
+            terminationGracePeriodSeconds=_grace(serving),
+            topologySpreadConstraints=[_spread(name, revision)],
+            nodeSelector=dict(extra.node_selector or {}) or None,
+            tolerations=_dumped(extra.tolerations),
+            affinity=extra.affinity,
+            priorityClassName=extra.priority_class_name,
+            imagePullSecrets=_dumped(extra.image_pull_secrets),
+        ),
+    }
+
+
+def service_ports(template: Mapping[str, Any]) -> list[Object]:
+    """Ports of a Service that leads to pods of `template`: `http` 80, or `grpc` 9000 for an image that speaks gRPC."""
+    name = _serving_port(template)["name"]
+    port = {"name": name, "port": _SERVICE_PORTS[name], "protocol": "TCP", "targetPort": name}
+    return [port | {"appProtocol": "kubernetes.io/h2c"} if name == "grpc" else port]
+
+
+def pod_port(template: Mapping[str, Any]) -> int:
+    """The port that pods of `template` listen on."""
+    return int(_serving_port(template)["containerPort"])
+
+
+def _serving_port(template: Mapping[str, Any]) -> Object:
+    port: Object = template["spec"]["containers"][0]["ports"][0]
+    return port
+
+
+def _port_name(foreign: Container | None) -> str:
+    return "grpc" if foreign is not None and foreign.protocol == "GRPC" else "http"
+
+
+def _serving_container(name: str, revision: str, spec: Spec, settings: Settings) -> Object:
+    serving, foreign = spec.serving, spec.serving.container
+    extra = serving.pod_template or PodTemplate()
+    resources = default_resources(serving)
+    environment = _environment(name, revision, spec, threads=_threads(resources))
+    theirs = {variable.name for variable in extra.env}
+    return _given(
+        name=CONTAINER_SERVER,
+        image=foreign.image if foreign else settings.server_image,
+        imagePullPolicy=foreign.image_pull_policy if foreign else settings.server_image_pull_policy,
+        command=list(foreign.command) or None if foreign else None,
+        args=(list(foreign.args) or None) if foreign else _serve_arguments(name, spec),
+        ports=[
+            {
+                "name": _port_name(foreign),
+                "containerPort": foreign.port if foreign else HTTP_PORT,
+                "protocol": "TCP",
+            }
+        ],
+        env=[variable for variable in environment if variable["name"] not in theirs] + (_dumped(extra.env) or []),
+        resources=resources,
+        volumeMounts=_mounts(_model_path(foreign), spec.model),
+        securityContext=_container_security(foreign),
+        terminationMessagePolicy="FallbackToLogsOnError",
+        **_probes(serving),
+        # The built-in server drains by itself at SIGTERM; a foreign one is told late enough.
+        lifecycle={"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}} if foreign else None,
+    )
+
+
+def _serve_arguments(name: str, spec: Spec) -> list[str]:
+    model = spec.model
+    arguments = ["serve", f"--name={name}", f"--model-dir={MODEL_DIRECTORY}", f"--port={HTTP_PORT}"]
+    arguments += [f"--timeout={spec.serving.timeout or _DEFAULT_TIMEOUT}", f"--drain={DRAIN_SECONDS}s"]
+    if model is None:
+        return arguments
+    if model.version:
+        arguments.append(f"--version={model.version}")
+    if model.format:
+        arguments.append(f"--format={model.format}")
+    arguments.append(f"--code={model.code or 'Refuse'}")
+    return arguments + [f"--allow-global={name}" for name in model.allowed_globals]
+
+
+def _environment(name: str, revision: str, spec: Spec, *, threads: int) -> list[Object]:
+    values = {"MODELWAY_MODEL_NAME": name, "MODELWAY_REVISION": revision, "MODELWAY_THREADS": str(threads)}
+    if spec.model is not None:
+        values["MODELWAY_MODEL_DIR"] = _model_path(spec.serving.container)
+        if spec.model.version:
+            values["MODELWAY_MODEL_VERSION"] = spec.model.version
+    values |= dict.fromkeys(_THREAD_VARIABLES, str(threads))
+    return [{"name": key, "value": value} for key, value in values.items()]
+
+
+def _fetch_container(model: ModelSource, serving: Serving, settings: Settings) -> Object:
+    arguments = ["fetch", f"--uri={model.uri}", f"--to={MODEL_DIRECTORY}", f"--pin-file={PIN_DIRECTORY}/{PIN_KEY}"]
+    if model.uri.startswith("pvc://"):
+        arguments.append("--mounted")
+    secret = model.credentials_secret_ref
+    return _given(
+        name=CONTAINER_FETCH,
+        image=settings.server_image,
+        imagePullPolicy=settings.server_image_pull_policy,
+        args=arguments,
+        envFrom=[{"secretRef": {"name": secret.name}}] if secret else None,
+        resources=default_resources(serving),  # no more than the server has, so the pod's own size is unchanged
+        volumeMounts=[
+            *_mounts(MODEL_DIRECTORY, model, writable=not model.uri.startswith("pvc://")),
+            {"name": "pin", "mountPath": PIN_DIRECTORY, "readOnly": True},
+        ],
+        securityContext=_container_security(None),
+        terminationMessagePolicy="FallbackToLogsOnError",
+    )
+
+
+def _volumes(name: str, revision: str, model: ModelSource | None) -> list[Object]:
+    scratch = {"name": "tmp", "emptyDir": {}}
+    if model is None:
+        return [scratch]
+    pin = {"name": "pin", "configMap": {"name": child_name(name, revision), "optional": True}}
+    if model.uri.startswith("pvc://"):
+        claim = model.uri.removeprefix("pvc://").partition("/")[0]
+        source: Object = {"persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
+    else:
+        source = {"emptyDir": {}}
+    return [{"name": "model"} | source, scratch, pin]
+
+
+def _mounts(path: str, model: ModelSource | None, *, writable: bool = False) -> list[Object]:
+    mounts: list[Object] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - the pod's own emptyDir
+    if model is None:
+        return mounts
+    inner = model.uri.removeprefix("pvc://").partition("/")[2].strip("/") if model.uri.startswith("pvc://") else ""
+    return [_given(name="model", mountPath=path, readOnly=None if writable else True, subPath=inner or None), *mounts]
+
+
+def _probes(serving: Serving) -> Object:
+    startup = math.ceil(seconds(serving.startup_timeout or _DEFAULT_STARTUP_TIMEOUT))
+    foreign = serving.container
+    if foreign is None:
+        ready: Object = {"httpGet": {"path": "/v2/health/ready", "port": "http"}}
+        alive: Object = {"httpGet": {"path": "/v2/health/live", "port": "http"}}
+    else:
+        port = _port_name(foreign)
+        alive = {"tcpSocket": {"port": port}}
+        ready = alive
+        if foreign.probe is not None and foreign.probe.path is not None:
+            ready = {"httpGet": {"path": foreign.probe.path, "port": port}}
+        elif foreign.protocol == "GRPC":
+            ready = {"grpc": {"port": foreign.port}}
+    return {
+        "startupProbe": ready | {"periodSeconds": 1, "failureThreshold": startup, "timeoutSeconds": 2},
+        "readinessProbe": ready | {"periodSeconds": 5, "failureThreshold": 3, "timeoutSeconds": 2},
+        "livenessProbe": alive | {"periodSeconds": 10, "failureThreshold": 6, "timeoutSeconds": 5},
+    }
+
+
+def _pod_security(foreign: Container | None) -> Object:
+    given = foreign.security_context if foreign else None
+    user = _USER if given is None or given.run_as_user is None else given.run_as_user
+    group = _USER if given is None or given.run_as_group is None else given.run_as_group
+    return {
+        "runAsNonRoot": given.run_as_non_root if given and given.run_as_non_root is not None else True,
+        "runAsUser": user,
+        "runAsGroup": group,
+        "fsGroup": group,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def _container_security(foreign: Container | None) -> Object:
+    given = foreign.security_context if foreign else None
+    read_only = given.read_only_root_filesystem if given else None
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True if read_only is None else read_only,
+    }
+
+
+def _spread(name: str, revision: str) -> Object:
+    return {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": pod_selector(name, revision)},
+    }
+
+
+def _model_path(foreign: Container | None) -> str:
+    return foreign.model_path if foreign and foreign.model_path else MODEL_DIRECTORY
+
+
+def _grace(serving: Serving) -> int:
+    return DRAIN_SECONDS + math.ceil(seconds(serving.timeout or _DEFAULT_TIMEOUT)) + 10
+
+
+def _threads(resources: Object) -> int:
+    """Threads that numeric libraries may use: as many as the CPU limit allows, else as are reserved; at least one."""
+    return max(1, math.ceil(quantity_value(resources["limits"].get("cpu", resources["requests"]["cpu"]))))
+
+
+def _dumped(models: tuple[Any, ...]) -> list[Object] | None:
+    return [model.model_dump(mode="json", by_alias=True, exclude_none=True) for model in models] or None
+
+
+def _given(**fields: Any) -> Object:
+    """The fields that have a value; server-side apply owns a field that is named, even an empty one."""
+    return {name: value for name, value in fields.items() if value is not None}

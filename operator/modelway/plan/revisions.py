@@ -1,0 +1,143 @@
+"""Revisions: what makes pods what they are, hashed, and kept for as long as it may be needed again.
+
+A revision is a ControllerRevision that holds the resolved part of the spec **and the pod template as it was rendered**.
+The template is used verbatim for the revision's whole life: an operator upgrade that renders pods differently restarts
+nothing. Called by `plan.plan`, first of all. Pure.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from modelway.api.kinds import CONTROLLER_REVISION, DEPLOYMENT
+from modelway.api.names import ANNOTATION_DIGEST, ANNOTATION_TEMPLATE, LABEL_REVISION
+from modelway.api.spec import Spec
+from modelway.plan.canonical import digest_of, without_empty
+from modelway.plan.types import Object, Observed
+
+_HASH_VERSION: Final = "1"
+"""Part of every revision's hash; a new value gives every resource a new revision, so it never changes lightly."""
+
+_OUTSIDE_MODEL: Final = {"training_time"}
+_OUTSIDE_SERVING: Final = {"replicas", "autoscaling", "revision_history_limit"}
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One revision of a ModelDeployment.
+
+    Attributes:
+        hash: 8 hexadecimal digits; part of the children's names.
+        spec: the resolved part of the spec that entered the hash.
+        template: the pod template, as rendered when the revision was first seen.
+        number: grows with use; the highest is the latest.
+        pinned: the digest that the operator has found and recorded, if any.
+    """
+
+    hash: str
+    spec: Mapping[str, Any]
+    template: Mapping[str, Any]
+    number: int
+    pinned: str | None = None
+
+    @property
+    def version(self) -> str | None:
+        """`spec.model.version`, for people."""
+        return self._model.get("version")
+
+    @property
+    def digest(self) -> str | None:
+        """The digest that the model must have: the spec's, else the recorded one; None until it is known."""
+        return self._model.get("digest") or self.pinned
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a model is fetched at all; an image may bring its own."""
+        return bool(self._model)
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether it is certain which bytes the pods hold; before that they must not answer anybody."""
+        return not self.has_model or self.digest is not None
+
+    @property
+    def _model(self) -> Mapping[str, Any]:
+        model: Mapping[str, Any] = self.spec.get("model", {})
+        return model
+
+
+def resolved_spec(spec: Spec) -> dict[str, Any]:
+    """The part of `spec` that changes what a pod serves, as plain data without empty fields."""
+    serving = spec.serving.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_OUTSIDE_SERVING)
+    resolved: dict[str, Any] = {"serving": serving}
+    if spec.model is not None:
+        resolved["model"] = spec.model.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_OUTSIDE_MODEL)
+    cleaned: dict[str, Any] = without_empty(resolved)
+    return cleaned
+
+
+def revision_hash(resolved: Mapping[str, Any]) -> str:
+    """The revision's name: the first 8 hexadecimal digits of the SHA-256 of its canonical JSON."""
+    return digest_of({"version": _HASH_VERSION, "spec": resolved})[:8]
+
+
+def known_revisions(observed: Observed) -> dict[str, Revision]:
+    """All revisions that can be used as they were, by hash.
+
+    A ControllerRevision that was deleted while its Deployment lives is read back from the Deployment, so that losing
+    the one does not change the other.
+    """
+    found = {}
+    for key, obj in observed.children.items():
+        if key.kind == CONTROLLER_REVISION:
+            revision = _from_object(obj)
+            found[revision.hash] = revision
+    for key, obj in observed.children.items():
+        if key.kind == DEPLOYMENT and (lost := obj["metadata"]["labels"].get(LABEL_REVISION)) not in found:
+            found[lost] = Revision(hash=lost, spec={}, template=obj["spec"]["template"], number=0)
+    return found
+
+
+def wanted_revision(
+    observed: Observed, known: Mapping[str, Revision], render: Callable[[str], Mapping[str, Any]]
+) -> Revision:
+    """The revision that the spec asks for: an old one found again, or a new one whose template `render` makes."""
+    resolved = resolved_spec(observed.resource.spec)
+    name = revision_hash(resolved)
+    latest = max((revision.number for revision in known.values()), default=0)
+    old = known.get(name)
+    if old is None:
+        return Revision(hash=name, spec=resolved, template=render(name), number=latest + 1)
+    if not old.spec:  # read back from its Deployment
+        rendered = render(name)
+        same = _template_mark(observed, name) == digest_of(rendered)
+        template = rendered if same else old.template
+        return Revision(hash=name, spec=resolved, template=template, number=latest + 1)
+    if old.number == latest:
+        return old
+    return Revision(hash=name, spec=old.spec, template=old.template, number=latest + 1, pinned=old.pinned)
+
+
+def expendable(known: Iterable[Revision], *, in_use: set[str], limit: int) -> list[Revision]:
+    """Revisions to forget: all but the latest `limit` of those that nothing uses."""
+    idle = sorted((revision for revision in known if revision.hash not in in_use), key=lambda r: r.number, reverse=True)
+    return idle[limit:]
+
+
+def _from_object(obj: Object) -> Revision:
+    data, metadata = obj.get("data") or {}, obj["metadata"]
+    return Revision(
+        hash=metadata["labels"][LABEL_REVISION],
+        spec=data.get("spec", {}),
+        template=data.get("template", {}),
+        number=obj.get("revision", 0),
+        pinned=metadata.get("annotations", {}).get(ANNOTATION_DIGEST),
+    )
+
+
+def _template_mark(observed: Observed, revision: str) -> str | None:
+    for key, obj in observed.children.items():
+        if key.kind == DEPLOYMENT and obj["metadata"]["labels"].get(LABEL_REVISION) == revision:
+            mark: str | None = obj["metadata"].get("annotations", {}).get(ANNOTATION_TEMPLATE)
+            return mark
+    return None

@@ -1,0 +1,168 @@
+"""What `status` says, given what is seen and what was decided. Called last by `plan.plan`. Pure.
+
+Messages hold no counts and no pod names: those change all the time, and each change would be a write.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from modelway.api.conditions import Condition, Reason
+from modelway.api.kinds import SERVICE
+from modelway.api.names import pod_selector
+from modelway.api.status import Failure, RevisionStatus, Status, StatusCondition
+from modelway.plan.arms import Arm, arm_of
+from modelway.plan.failures import failure_of_pods, failure_of_refusals, has_changed_artifact
+from modelway.plan.pods import service_ports
+from modelway.plan.revisions import Revision
+from modelway.plan.roles import Roles
+from modelway.plan.types import ChildKey, Observed, Settings
+
+_Verdict = tuple[bool, Reason | str, str]
+"""Whether a condition holds, why, and the message."""
+
+
+def describe(observed: Observed, roles: Roles, *, settings: Settings, now: datetime) -> Status:
+    """The status as it should be now."""
+    resource = observed.resource
+    stable = arm_of(observed, roles.stable) if roles.stable else None
+    candidate = arm_of(observed, roles.candidate) if roles.candidate else None
+    failure = find_failure(observed, roles)
+    verdicts: dict[Condition, _Verdict] = {
+        Condition.READY: _ready(observed, stable, failure),
+        Condition.RECONCILING: _reconciling(observed, roles, failure),
+        Condition.STALLED: _stalled(observed, stable, roles, failure),
+        Condition.NAME_CONFLICT: _name_conflict(observed),
+        Condition.ARTIFACT_CHANGED: _artifact_changed(observed, roles),
+    }
+    return Status(
+        observed_generation=resource.metadata.generation,
+        url=_url(observed, roles.front, settings),
+        replicas=stable.asked if stable else 0,
+        selector=",".join(f"{key}={value}" for key, value in pod_selector(resource.metadata.name).items()),
+        stable=_revision_status(stable),
+        candidate=_revision_status(candidate),
+        failure=failure,
+        history=roles.history,
+        conditions=_conditions(resource.status, verdicts, generation=resource.metadata.generation, now=now),
+    )
+
+
+def invalid(observed_generation: int, before: Status, message: str, *, now: datetime) -> Status:
+    """The status of a resource whose spec this operator cannot read; everything else is left as it was."""
+    verdicts: dict[Condition, _Verdict] = {
+        Condition.RECONCILING: (False, Reason.INVALID_SPEC, message),
+        Condition.STALLED: (True, Reason.INVALID_SPEC, message),
+    }
+    conditions = _conditions(before, verdicts, generation=observed_generation, now=now)
+    kept = tuple(one for one in before.conditions if one.type not in {new.type for new in conditions})
+    return before.model_copy(
+        update={
+            "observed_generation": observed_generation,
+            "failure": Failure(reason=Reason.INVALID_SPEC, message=message),
+            "conditions": (*kept, *conditions),
+        }
+    )
+
+
+def find_failure(observed: Observed, roles: Roles) -> Failure | None:
+    """What is wrong at present: a refused child first, then the candidate's pods, then the stable one's."""
+    if failure := failure_of_refusals(observed.refusals):
+        return failure
+    for revision in (roles.candidate, roles.stable):
+        if revision is None:
+            continue
+        if failure := failure_of_pods(observed.pods, revision.hash, arm_of(observed, revision).deployment):
+            return failure
+    return None
+
+
+def _ready(observed: Observed, stable: Arm | None, failure: Failure | None) -> _Verdict:
+    told = failure.message if failure else ""
+    if stable is None:
+        return False, Reason.NOT_YET_SERVING, told or "no revision has been ready yet"
+    if refusal := observed.refusals.get(ChildKey(SERVICE, observed.resource.metadata.name)):
+        return False, refusal.reason, refusal.message
+    if stable.deployment is not None and stable.asked == 0:
+        return True, Reason.SCALED_TO_ZERO, "scaled to zero: nothing answers until there are replicas again"
+    if stable.ready == 0:
+        return False, Reason.NO_READY_PODS, told or "no pod of the stable revision is ready"
+    return True, Reason.SERVING, f"revision {stable.revision.hash} answers"
+
+
+def _reconciling(observed: Observed, roles: Roles, failure: Failure | None) -> _Verdict:
+    if observed.resource.spec.paused:
+        return False, Reason.PAUSED, "paused: a changed spec is not acted on"
+    if roles.candidate is None:
+        return False, Reason.UP_TO_DATE, "the revision of the spec is the one that serves"
+    message = f"revision {roles.candidate.hash} is being started"
+    if roles.stable is not None:
+        message += f"; revision {roles.stable.hash} serves until it is ready"
+    return failure is None, Reason.NEW_REVISION, message
+
+
+def _stalled(observed: Observed, stable: Arm | None, roles: Roles, failure: Failure | None) -> _Verdict:
+    blocks = roles.candidate is not None or stable is None or stable.ready == 0 or bool(observed.refusals)
+    if failure is not None and blocks:
+        return True, failure.reason, failure.message
+    return False, Reason.AS_EXPECTED, "nothing is in the way"
+
+
+def _name_conflict(observed: Observed) -> _Verdict:
+    for key, refusal in observed.refusals.items():
+        if refusal.reason == Reason.NAME_CONFLICT:
+            return True, Reason.NAME_CONFLICT, f"{key.kind.name} {key.name}: {refusal.message}"
+    return False, Reason.AS_EXPECTED, "all children are modelway's own"
+
+
+def _artifact_changed(observed: Observed, roles: Roles) -> _Verdict:
+    if roles.stable and (told := has_changed_artifact(observed.pods, roles.stable.hash)):
+        return True, Reason.DIGEST_MISMATCH, told
+    return False, Reason.AS_EXPECTED, "the URI holds the bytes that the revision is pinned to"
+
+
+def _url(observed: Observed, front: Revision | None, settings: Settings) -> str | None:
+    if front is None:
+        return None
+    metadata = observed.resource.metadata
+    host = f"{metadata.name}.{metadata.namespace}.svc.{settings.cluster_domain}"
+    return f"grpc://{host}:9000" if service_ports(front.template)[0]["name"] == "grpc" else f"http://{host}"
+
+
+def _revision_status(arm: Arm | None) -> RevisionStatus | None:
+    if arm is None:
+        return None
+    return RevisionStatus(
+        revision=arm.revision.hash,
+        version=arm.revision.version,
+        digest=arm.revision.digest,
+        replicas=arm.asked,
+        ready_replicas=arm.ready,
+    )
+
+
+_ALWAYS = {Condition.READY, Condition.RECONCILING, Condition.STALLED}
+
+
+def _conditions(
+    before: Status, verdicts: dict[Condition, _Verdict], *, generation: int, now: datetime
+) -> tuple[StatusCondition, ...]:
+    """Conditions from verdicts. One that is not always shown appears when it first holds, and then stays."""
+    old = {condition.type: condition for condition in before.conditions}
+    result = []
+    for kind, (holds, reason, message) in verdicts.items():
+        was = old.get(kind)
+        if not holds and was is None and kind not in _ALWAYS:
+            continue
+        status: Literal["True", "False"] = "True" if holds else "False"
+        changed = was is None or was.status != status
+        result.append(
+            StatusCondition(
+                type=kind,
+                status=status,
+                observed_generation=generation,
+                last_transition_time=now if was is None or changed else was.last_transition_time,
+                reason=reason,
+                message=message,
+            )
+        )
+    return tuple(result)

@@ -1,0 +1,120 @@
+"""What goes into a decision and what comes out of it. Plain, frozen data; nothing here acts.
+
+`Observed` is a picture of one ModelDeployment and all that belongs to it. `Plan` says what should be. The controller
+takes the picture, calls `plan.plan`, and carries the plan out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from modelway.api.conditions import Reason
+from modelway.api.kinds import Kind
+from modelway.api.resource import ModelDeployment
+from modelway.api.status import Status
+
+Object = dict[str, Any]
+"""A Kubernetes object as JSON. Treated as frozen once it is in a store."""
+
+
+class ChildKey(NamedTuple):
+    """Which child, within the namespace of its ModelDeployment."""
+
+    kind: Kind
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the API server did not take a child at the last try."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the installation decides for all models."""
+
+    server_image: str
+    """Image of the model server and of the container that fetches models."""
+    server_image_pull_policy: str = "IfNotPresent"
+    cluster_domain: str = "cluster.local"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One ModelDeployment, its children and its pods, as last seen.
+
+    Attributes:
+        resource: the resource itself, with the status that was last written.
+        children: live objects that are controlled by the resource.
+        pods: live pods of its revisions, in no particular order.
+        refusals: children that the API server refused at the last try.
+    """
+
+    resource: ModelDeployment
+    children: Mapping[ChildKey, Object] = field(default_factory=dict)
+    pods: tuple[Object, ...] = ()
+    refusals: Mapping[ChildKey, Refusal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A child that should exist.
+
+    Attributes:
+        body: the fields that modelway owns, complete; fields left out are others'.
+        replicas: pods that a Deployment should have; None leaves the number to whoever owns it.
+    """
+
+    kind: Kind
+    body: Object
+    replicas: int | None = None
+
+    @property
+    def key(self) -> ChildKey:
+        return ChildKey(self.kind, self.body["metadata"]["name"])
+
+
+class PodKey(NamedTuple):
+    """A pod, told apart from a later one of the same name."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An Event worth telling: a transition, not a state."""
+
+    type: str
+    """Normal or Warning."""
+    reason: str
+    message: str
+    action: str
+    """What modelway was doing, in one word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What should be now.
+
+    Attributes:
+        children: in the order in which they are to be written.
+        removals: children that should no longer exist.
+        evictions: pods that hold other bytes than their revision is pinned to.
+        status: what to say.
+        decides: the status holds a decision (which revision is stable, which is the candidate) that is not written
+            yet: it has to be written before any child is touched, and nothing may be touched if that fails.
+        happenings: Events for transitions; told after the status is written.
+        look_again_after: seconds until the plan may differ though nothing has changed; None: never.
+    """
+
+    children: tuple[Child, ...]
+    removals: tuple[ChildKey, ...]
+    evictions: tuple[PodKey, ...]
+    status: Status
+    decides: bool
+    happenings: tuple[Happening, ...] = ()
+    look_again_after: float | None = None
