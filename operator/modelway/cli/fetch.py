@@ -1,0 +1,67 @@
+"""`modelway fetch` and `modelway digest`: options only; the work is in `modelway.artifacts`."""
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from modelway.artifacts.errors import ArtifactError, ModelwayError
+from modelway.artifacts.reasons import Reason
+
+
+@click.command()
+@click.option("--uri", required=True, help="file:///path, pvc://claim/path, https://… or s3://bucket/key-or-prefix/.")
+@click.option("--to", "target", type=click.Path(path_type=Path), required=True, help="The folder to bring it to.")
+@click.option(
+    "--pin-file",
+    type=click.Path(path_type=Path),
+    help="A file with the digest that the model must have; may be missing or empty.",
+)
+@click.option("--mounted", is_flag=True, help="The claim of a pvc:// URI is mounted at --to already: only hash it.")
+def fetch(uri: str, target: Path, pin_file: Path | None, mounted: bool) -> None:
+    """Bring a model into a folder and check its digest.
+
+    Credentials come from the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION,
+    AWS_ENDPOINT_URL for s3; HTTPS_TOKEN, or HTTPS_USERNAME and HTTPS_PASSWORD for https; CA_BUNDLE (PEM) for both.
+    """
+    import structlog
+
+    from modelway.artifacts import fetch as fetching
+    from modelway.artifacts import termination
+    from modelway.cli import logs
+
+    logs.configure()
+    log = structlog.get_logger()
+    # Process 1 of a container ignores SIGTERM unless it has a handler, and would be killed 30 seconds later.
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        fetched = fetching.fetch(uri, target, pin=fetching.read_pin(pin_file), mounted=mounted)
+    except ModelwayError as error:
+        failure = error
+    except Exception as error:
+        log.exception("fetch_crashed")
+        failure = ArtifactError(Reason.INTERNAL_ERROR, f"fetching failed: {type(error).__name__}")
+    else:
+        termination.say({"digest": fetched.digest, "bytes": fetched.size, "seconds": fetched.seconds})
+        return
+    log.error("failed", reason=str(failure.reason), message=failure.message)
+    termination.say_failure(failure)
+    sys.exit(1)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+def digest(path: Path) -> None:
+    """Print the digest of a model, a file or a folder, as `sha256:…`."""
+    from modelway.artifacts.digest import of_path
+
+    try:
+        click.echo(of_path(path).value)
+    except ModelwayError as error:
+        raise click.ClickException(error.message) from error

@@ -1,0 +1,58 @@
+"""The command tree.
+
+Invariant: starting a command imports what that command needs and nothing of the others: `modelway fetch` runs in every
+pod before the server and must not pay for onnxruntime, scikit-learn or kopf. So this module and the options of the
+commands are light, and the work is imported where it is done.
+"""
+
+import sys
+from pathlib import Path
+
+import click
+
+from modelway import __version__
+from modelway.cli.fetch import digest, fetch
+from modelway.cli.serve import serve
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def main() -> None:
+    """Serve machine-learning models on Kubernetes and keep them honest.
+
+    In a cluster, `modelway operator` runs the operator and `modelway fetch` and `modelway serve` run in the pods of a
+    ModelDeployment. On a workstation `modelway serve --model-dir FOLDER --name NAME` serves the same way.
+    """
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(__version__)
+
+
+@main.command(name="operator")
+def run_operator() -> None:
+    """Run the operator (configured by environment)."""
+    from modelway.cli import logs
+    from modelway.controller import app  # type: ignore[attr-defined,unused-ignore]
+
+    logs.configure()
+    sys.exit(app.main())
+
+
+@main.command()
+@click.option("--output", type=click.Path(path_type=Path), help="Write to this file instead of standard output.")
+def crds(output: Path | None) -> None:
+    """Print the CustomResourceDefinition as YAML."""
+    from modelway.api import crd  # type: ignore[attr-defined,unused-ignore]
+
+    text: str = crd.render()
+    if output is None:
+        click.echo(text, nl=not text.endswith("\n"))
+    else:
+        output.write_text(text)
+
+
+main.add_command(serve)
+main.add_command(fetch)
+main.add_command(digest)

@@ -1,0 +1,51 @@
+"""Kinds of option values that click does not bring: durations and sizes as Kubernetes users write them."""
+
+import re
+from typing import Any
+
+import click
+
+_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|us|µs|ns|h|m|s)")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_SIZE = re.compile(r"(\d+)(Ki|Mi|Gi|k|M|G)?B?")
+_BYTES = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+
+
+def seconds(text: str) -> float:
+    """Read a Go duration, the form of every duration in Kubernetes: `300ms`, `5s`, `1m30s`, `0`.
+
+    Raises ValueError for anything else, a bare number other than 0 included: 5 of what?
+    """
+    if text == "0":
+        return 0.0
+    if not text or _PART.sub("", text):
+        raise ValueError(f"{text!r} is not a duration such as 300ms, 5s or 1m30s")
+    return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+
+
+class Duration(click.ParamType[float]):
+    """A Go duration, as float seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return seconds(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes as Kubernetes quantities write it: `512Ki`, `16Mi`, `1000000`."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        found = _SIZE.fullmatch(value)
+        if found is None:
+            self.fail(f"{value!r} is not a size such as 512Ki or 16Mi", param, ctx)
+        return int(found[1]) * _BYTES[found[2]]

@@ -1,0 +1,236 @@
+"""The operator process: what is started, in which order, and how it ends.
+
+Order: settings, connection, reflectors, kopf; then the lease, and only its holder works. A standby keeps its caches
+warm, so a takeover costs nothing but the lease. At SIGTERM nothing new is begun, work in progress ends, the lease is
+given back, and the process leaves with 0; a process that lost its lease leaves with 1 at once, and Kubernetes starts
+it again as a standby.
+"""
+
+import asyncio
+import contextlib
+import random
+import signal
+from time import monotonic
+from typing import Any, Final
+
+import structlog
+import uvloop
+
+from modelway.api.kinds import CHILD_KINDS, MODEL_DEPLOYMENT, POD
+from modelway.api.names import MANAGED_SELECTOR
+from modelway.controller.health import Health
+from modelway.controller.host import Host, find_connection
+from modelway.controller.metrics import Metrics, make_metrics
+from modelway.controller.queue import Queue
+from modelway.controller.reconciler import Reconciler
+from modelway.controller.settings import OperatorSettings
+from modelway.kube.client import Client
+from modelway.kube.connection import Connection
+from modelway.kube.errors import ApiError, Conflict, Deposed
+from modelway.kube.lease import Lease, LeaseTiming
+from modelway.kube.recorder import Recorder
+from modelway.kube.reflector import Reflector
+from modelway.kube.store import Owner, Store
+from modelway.plan import Settings
+
+_log = structlog.get_logger(__name__)
+
+_INITIAL_PRIORITY: Final = -100
+"""Keys of the first list let live changes pass."""
+_DEBOUNCE_SECONDS: Final = 0.05
+"""Changes of children come in bursts; one look answers them all."""
+_GRACE_SECONDS: Final = 20.0
+"""Longest time that work in progress may take to end; less than the pod's own grace."""
+
+
+def main(settings: OperatorSettings) -> int:
+    """Run the operator until a signal; gives the process' exit code."""
+    return uvloop.run(run(settings, find_connection()))
+
+
+async def run(settings: OperatorSettings, connection: Connection) -> int:
+    """Run the operator against `connection` until a signal or until the lease is lost."""
+    operator = Operator(settings, connection)
+    try:
+        return await operator.run()
+    finally:
+        await operator.close()
+
+
+class Operator:
+    """All parts of one operator process, wired."""
+
+    def __init__(self, settings: OperatorSettings, connection: Connection) -> None:
+        seed = random.Random()  # noqa: S311 - jitter
+        self._settings = settings
+        self._metrics: Metrics = make_metrics()
+        self._lease_client = Client(connection, on_request=self._metrics.count_request)
+        self._lease = Lease(
+            self._lease_client,
+            namespace=settings.namespace,
+            name=settings.lease_name,
+            identity=f"{settings.identity}_{seed.getrandbits(32):08x}",
+            timing=LeaseTiming(settings.lease_duration, settings.lease_renew_deadline, settings.lease_retry_period),
+            seed=seed,
+        )
+        self._client = Client(connection, fence=self._lease.fence, on_request=self._metrics.count_request)
+        self._store = Store()
+        self._queue: Queue[Owner] = Queue(metrics=self._metrics.queue, seed=seed)
+        self._reconciler = Reconciler(
+            self._client,
+            self._store,
+            Recorder(self._client, instance=self._lease.identity),
+            Settings(
+                server_image=settings.server_image,
+                server_image_pull_policy=settings.server_image_pull_policy,
+                cluster_domain=settings.cluster_domain,
+            ),
+            clock=monotonic,
+        )
+        self._reflectors = [
+            Reflector(
+                self._client,
+                self._store,
+                kind,
+                namespace=namespace,
+                selector="" if kind == MODEL_DEPLOYMENT else MANAGED_SELECTOR,
+                on_change=self._changed_resource if kind == MODEL_DEPLOYMENT else self._changed_child,
+                seed=seed,
+            )
+            for kind in (MODEL_DEPLOYMENT, *CHILD_KINDS, POD)
+            for namespace in (settings.watch_namespaces or (None,))
+        ]
+        self._host = Host(namespaces=settings.watch_namespaces, on_event=self._told_by_host)
+        self._health = Health(
+            metrics=self._metrics,
+            reflectors=self._reflectors,
+            longest_working=self._queue.longest_working,
+            resources=lambda: len(self._store),
+            is_leading=self._lease.holds,
+        )
+        self._stop = asyncio.Event()
+
+    async def run(self) -> int:
+        """Run until told to stop; gives the exit code."""
+        self._own_signals()
+        port = await self._health.start(self._settings.health_port)
+        _log.info(
+            "started", identity=self._lease.identity, health_port=port, namespaces=self._settings.watch_namespaces
+        )
+        watching = [asyncio.create_task(reflector.run()) for reflector in self._reflectors]
+        leading = asyncio.create_task(self._lead())
+        hosting = asyncio.create_task(self._hosted())
+        stopping = asyncio.create_task(self._stop.wait())
+        done, _ = await asyncio.wait({leading, hosting, stopping, *watching}, return_when=asyncio.FIRST_COMPLETED)
+        code = 0 if done <= {hosting, stopping} and not any(task.exception() for task in done) else 1
+        await self._end(code, leading)
+        self._stop.set()
+        await _cancelled(leading, hosting, stopping, *watching)
+        return code
+
+    async def close(self) -> None:
+        """Close what is open."""
+        await self._health.stop()
+        await self._client.close()
+        await self._lease_client.close()
+
+    async def _end(self, code: int, leading: asyncio.Task[None]) -> None:
+        """Begin nothing new; when the end is orderly, let work end and give the lease back."""
+        self._queue.close()
+        if code != 0:
+            if leading.done() and not leading.cancelled() and (error := leading.exception()):
+                _log.error("ended", error=str(error))
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE_SECONDS):
+                await self._queue.idle()
+        await self._lease.release()
+        _log.info("stopped", identity=self._lease.identity)
+
+    async def _hosted(self) -> None:
+        """kopf, once the CRD is there: without it kopf ends, where we wait."""
+        crd = [reflector.synced.wait() for reflector in self._reflectors if reflector.kind == MODEL_DEPLOYMENT]
+        await asyncio.gather(*crd)
+        ready = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._host.run(self._stop, ready))
+            await ready.wait()
+            self._own_signals()  # kopf has taken them, and would end before work in progress does
+
+    def _own_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+
+    async def _lead(self) -> None:
+        """Work while holding the lease; returns when it is lost."""
+        await asyncio.gather(*(reflector.synced.wait() for reflector in self._reflectors))
+        await self._lease.acquire()
+        workers = [asyncio.create_task(self._work()) for _ in range(self._settings.workers)]
+        try:
+            await self._lease.keep()
+        finally:
+            await _cancelled(*workers)
+
+    async def _work(self) -> None:
+        while True:
+            owner = await self._queue.get()
+            try:
+                await self._look(owner)
+            finally:
+                self._queue.done(owner)
+
+    async def _look(self, owner: Owner) -> None:
+        """One look, counted and timed. The only place where any exception is caught: it is logged and tried again."""
+        started = monotonic()
+        try:
+            pause = await self._reconciler.reconcile(owner)
+        except Deposed:
+            self._metrics.count_reconcile("error")
+        except Conflict as error:
+            delay = self._queue.retry(owner)
+            self._metrics.count_reconcile("requeue_after")
+            _log.debug("conflict", namespace=owner.namespace, name=owner.name, error=str(error), retry_in=delay)
+        except Exception as error:  # noqa: BLE001 - the one place
+            reason = error.reason if isinstance(error, ApiError) else type(error).__name__
+            self._metrics.count_reconcile("error")
+            self._metrics.count_error(reason)
+            delay = self._queue.retry(owner)
+            expected = isinstance(error, (ApiError, TimeoutError, OSError))
+            _log.warning(
+                "reconcile_failed",
+                namespace=owner.namespace,
+                name=owner.name,
+                reason=reason,
+                error=str(error),
+                retry_in=round(delay, 2),
+                exc_info=not expected,
+            )
+        else:
+            self._queue.forget(owner)
+            self._metrics.count_reconcile("success" if pause is None else "requeue_after")
+            if pause is not None:
+                self._queue.add(owner, after=pause)
+        finally:
+            self._metrics.reconcile_seconds.observe(monotonic() - started)
+
+    def _changed_resource(self, owner: Owner, initial: bool) -> None:
+        self._queue.add(owner, priority=_INITIAL_PRIORITY if initial else 0)
+
+    def _changed_child(self, owner: Owner, initial: bool) -> None:
+        self._queue.add(owner, after=_DEBOUNCE_SECONDS, priority=_INITIAL_PRIORITY if initial else 0)
+
+    def _told_by_host(self, namespace: str, name: str, version: str) -> None:
+        owner = Owner(namespace, name)
+        known = self._store.resource(owner)
+        if known is None or known["metadata"]["resourceVersion"] != version:
+            self._queue.add(owner, after=_DEBOUNCE_SECONDS)
+
+
+async def _cancelled(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel `tasks` and wait until they have ended."""
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await task

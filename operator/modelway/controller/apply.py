@@ -1,0 +1,201 @@
+"""Carries a plan out: the only place that writes children.
+
+Called by `reconciler` with the plan of one ModelDeployment at a time. Writes nothing that is as it should be; gives
+back what the API server refused, so that the next plan can say so. Anything else that goes wrong is raised and tried
+again with the whole plan: each write is idempotent.
+
+A child is repaired even where server-side apply cannot: what somebody added beside our fields is taken out by putting
+the whole child in its place.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from modelway.api.conditions import Reason
+from modelway.api.kinds import DEPLOYMENT, POD, SERVICE
+from modelway.api.names import ANNOTATION_APPLIED, FIELD_MANAGER, REPLICAS_MANAGER
+from modelway.controller.difference import content, marker, says, says_child
+from modelway.kube.client import Client
+from modelway.kube.errors import ApiError, BadRequest, Conflict, Forbidden, Invalid, NotFound
+from modelway.kube.store import ObjectKey, Owner, Store
+from modelway.plan import Child, ChildKey, Object, Plan, Refusal
+from modelway.plan.canonical import digest_of
+
+_log = structlog.get_logger(__name__)
+
+_ALLOCATED = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
+"""Fields of a Service that the API server fills in once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """How we left a child: its marker, and its content as the API server completed it."""
+
+    marker: tuple[str, str]
+    content: str
+
+
+class Applier:
+    """Writes children through `client` and keeps `store` at what was written."""
+
+    def __init__(self, client: Client, store: Store) -> None:
+        self._client = client
+        self._store = store
+        self._left: dict[tuple[Owner, ChildKey], _Left] = {}
+
+    def forget(self, owner: Owner) -> None:
+        """The owner is gone."""
+        for known in [known for known in self._left if known[0] == owner]:
+            del self._left[known]
+
+    async def carry_out(self, owner: Owner, owner_uid: str, plan: Plan) -> dict[ChildKey, Refusal]:
+        """Make the cluster as `plan` says.
+
+        Args:
+            owner: of all children.
+            owner_uid: tells the owner's children from those of an earlier object of its name.
+            plan: what should be.
+
+        Returns:
+            The children that the API server refused for good reason, with the reason.
+
+        Raises:
+            ApiError: something passing went wrong; the plan is to be made and carried out again.
+            Deposed: this process may not write any more.
+        """
+        refusals: dict[ChildKey, Refusal] = {}
+        for child in plan.children:
+            live = self._store.belongings(owner).get(ObjectKey(*child.key))
+            if live is not None and not is_controlled_by(live, owner_uid):
+                live = None
+            try:
+                await self._child(owner, owner_uid, child, live)
+            except (BadRequest, Forbidden, Invalid) as error:
+                refusals[child.key] = _refusal(error)
+            except _ForeignError as foreign:
+                refusals[child.key] = Refusal(Reason.NAME_CONFLICT, str(foreign))
+        for key in plan.removals:
+            await self._remove(owner, key)
+        for pod in plan.evictions:
+            _log.info("pod_evicted", namespace=owner.namespace, name=owner.name, pod=pod.name)
+            await self._delete(owner, ObjectKey(POD, pod.name), pod.uid)
+        return refusals
+
+    async def _child(self, owner: Owner, owner_uid: str, child: Child, live: Object | None) -> None:
+        mark = digest_of(child.body)[:16]
+        metadata = child.body["metadata"]
+        annotations = metadata.get("annotations", {}) | {ANNOTATION_APPLIED: mark}
+        body = child.body | {"metadata": metadata | {"annotations": annotations}}
+        if live is None:
+            await self._create(owner, owner_uid, child, body)
+            return
+        left = self._left.get((owner, child.key))
+        asked_before = live["metadata"].get("annotations", {}).get(ANNOTATION_APPLIED) == mark
+        if not asked_before or not self._is_as_left(child, body, live, left):
+            live = await self._client.apply(child.kind, body, manager=FIELD_MANAGER)
+            if asked_before and not self._is_as_left(child, body, live, left):
+                live = await self._client.replace(child.kind, _in_place_of(live, body), manager=FIELD_MANAGER)
+            self._written(owner, child, live, "child_repaired" if asked_before else "child_changed")
+        elif left is None or left.marker != marker(child.kind, live):
+            self._left[owner, child.key] = _Left(marker(child.kind, live), content(child.kind, live))
+        if child.replicas is not None and live["spec"].get("replicas", 1) != child.replicas:
+            live = await self._client.apply(child.kind, _only_replicas(child), manager=REPLICAS_MANAGER)
+            self._written(owner, child, live, "replicas_changed", replicas=child.replicas)
+
+    def _is_as_left(self, child: Child, body: Object, live: Object, left: _Left | None) -> bool:
+        if not says(body["metadata"], live["metadata"]):
+            return False
+        if left is None or left.marker[0] != live["metadata"]["uid"]:
+            return says_child(body, live)
+        return left.marker == marker(child.kind, live) or left.content == content(child.kind, live)
+
+    async def _create(self, owner: Owner, owner_uid: str, child: Child, body: Object) -> None:
+        whole, manager = body, FIELD_MANAGER
+        if child.replicas not in {None, 1}:
+            # The number of replicas has a manager of its own, and there must never be another number in between.
+            whole, manager = body | {"spec": body["spec"] | {"replicas": child.replicas}}, REPLICAS_MANAGER
+        try:
+            live = await self._client.create(child.kind, whole, manager=manager)
+        except Conflict:
+            await self._check_ours(owner, owner_uid, child)
+            live = await self._client.apply(child.kind, body, manager=FIELD_MANAGER)
+        if manager != FIELD_MANAGER:
+            live = await self._client.apply(child.kind, body, manager=FIELD_MANAGER)
+        self._written(owner, child, live, "child_created")
+
+    async def _check_ours(self, owner: Owner, owner_uid: str, child: Child) -> None:
+        """Make sure that what stands where a child should be is ours, though the store did not know it: it is new, or
+        has lost the label by which it is watched."""
+        found = await self._client.get(child.kind, owner.namespace, child.key.name)
+        if not is_controlled_by(found, owner_uid):
+            raise _ForeignError(_owner_named(found))
+
+    async def _remove(self, owner: Owner, key: ChildKey) -> None:
+        live = self._store.belongings(owner).get(ObjectKey(*key))
+        if live is None:
+            return
+        await self._delete(owner, ObjectKey(*key), live["metadata"]["uid"])
+        self._left.pop((owner, key), None)
+        _log.info("child_removed", namespace=owner.namespace, name=owner.name, kind=key.kind.name, child=key.name)
+
+    async def _delete(self, owner: Owner, key: ObjectKey, uid: str) -> None:
+        try:
+            await self._client.delete(key.kind, owner.namespace, key.name, uid=uid)
+        except (NotFound, Conflict):
+            return  # it is gone, or another one stands there by now
+        if (live := self._store.belongings(owner).get(key)) is not None:
+            self._store.discard(key.kind, live)
+
+    def _written(self, owner: Owner, child: Child, live: Object, event: str, **fields: int) -> None:
+        live["metadata"].pop("managedFields", None)
+        self._store.put(child.kind, live)
+        self._left[owner, child.key] = _Left(marker(child.kind, live), content(child.kind, live))
+        _log.info(
+            event, namespace=owner.namespace, name=owner.name, kind=child.kind.name, child=child.key.name, **fields
+        )
+
+
+class _ForeignError(Exception):
+    """An object of a needed name belongs to somebody else."""
+
+
+def is_controlled_by(obj: Object, uid: str) -> bool:
+    """Whether the object with `uid` is the controller of `obj`."""
+    references = obj["metadata"].get("ownerReferences", ())
+    return any(reference["uid"] == uid and reference.get("controller") for reference in references)
+
+
+def _refusal(error: ApiError) -> Refusal:
+    quota = isinstance(error, Forbidden) and "exceeded quota" in error.message
+    return Refusal(Reason.QUOTA_EXCEEDED if quota else Reason.CHILD_REFUSED, error.message)
+
+
+def _owner_named(found: Mapping[str, object]) -> str:
+    metadata = found["metadata"]
+    references = metadata.get("ownerReferences", ()) if isinstance(metadata, dict) else ()
+    owners = ", ".join(f"{reference['kind']} {reference['name']}" for reference in references)
+    whose = f"belongs to {owners}" if owners else "was not made by modelway"
+    return f"exists already and {whose}; delete it, or give the ModelDeployment another name"
+
+
+def _only_replicas(child: Child) -> Object:
+    metadata = child.body["metadata"]
+    return {
+        "apiVersion": child.kind.api_version,
+        "kind": child.kind.name,
+        "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
+        "spec": {"replicas": child.replicas},
+    }
+
+
+def _in_place_of(live: Object, body: Object) -> Object:
+    """`body`, complete, in the place of `live`: with its identity and what is allocated once, without additions."""
+    whole = body | {"metadata": live["metadata"] | {"labels": body["metadata"]["labels"]}}
+    if body["kind"] == SERVICE.name:
+        kept = {field: live["spec"][field] for field in _ALLOCATED if field in live["spec"]}
+        return whole | {"spec": body["spec"] | kept}
+    if body["kind"] == DEPLOYMENT.name:
+        return whole | {"spec": body["spec"] | {"replicas": live["spec"].get("replicas", 1)}}
+    return whole

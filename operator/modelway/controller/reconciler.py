@@ -1,0 +1,186 @@
+"""One look at one ModelDeployment: observe, plan, apply.
+
+Called by the workers with a key from the queue. Reads from the store only; a look with nothing to do costs no request.
+A decision is written to status before anything is done about it, under the resourceVersion that it was made from: if
+somebody else has written meanwhile, nothing is touched and the key is looked at again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from modelway.api.kinds import MODEL_DEPLOYMENT, POD
+from modelway.api.names import FIELD_MANAGER
+from modelway.api.resource import ModelDeployment
+from modelway.api.status import Status
+from modelway.controller.apply import Applier, is_controlled_by
+from modelway.kube.client import Client
+from modelway.kube.errors import NotFound
+from modelway.kube.recorder import Recorder
+from modelway.kube.store import Owner, Store
+from modelway.plan import ChildKey, Object, Observed, Plan, Refusal, Settings, plan
+from modelway.plan.status import invalid
+
+_log = structlog.get_logger(__name__)
+
+_COUNT_SECONDS = 1.0
+"""Counts alone (ready pods) are written at most this often; everything else at once."""
+_COUNTS = ("replicas", "readyReplicas")
+_FIRST_REFUSAL_PAUSE, _LONGEST_REFUSAL_PAUSE = 2.0, 300.0
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is remembered of one ModelDeployment between looks; losing it costs at most a few writes."""
+
+    refusals: dict[ChildKey, Refusal]
+    refused_looks: int = 0
+    status_written_at: float = float("-inf")
+
+
+class Reconciler:
+    """Looks at ModelDeployments and makes the cluster as they should be."""
+
+    def __init__(
+        self,
+        client: Client,
+        store: Store,
+        recorder: Recorder,
+        settings: Settings,
+        *,
+        clock: Callable[[], float],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._recorder = recorder
+        self._settings = settings
+        self._clock = clock
+        self._now = now
+        self._applier = Applier(client, store)
+        self._memories: dict[Owner, _Memory] = {}
+
+    async def reconcile(self, owner: Owner) -> float | None:
+        """Look at `owner` once.
+
+        Returns:
+            Seconds until it should be looked at again though nothing changes; None: never.
+
+        Raises:
+            ApiError: something passing went wrong; look again later.
+            Deposed: this process may not write any more.
+        """
+        raw = self._store.resource(owner)
+        if raw is None or raw["metadata"].get("deletionTimestamp"):
+            self._forget(owner)
+            return None
+        memory = self._memories.setdefault(owner, _Memory(refusals={}))
+        try:
+            resource = ModelDeployment.parse(raw)
+        except ValidationError as error:
+            await self._refuse(raw, memory, error)
+            return None
+        return await self._look(owner, raw, resource, memory)
+
+    async def _look(self, owner: Owner, raw: Object, resource: ModelDeployment, memory: _Memory) -> float | None:
+        decision = plan(self._observe(owner, resource, memory), settings=self._settings, now=self._now())
+        if decision.decides:
+            raw = await self._write_status(raw, decision, memory)
+        refusals = await self._applier.carry_out(owner, resource.metadata.uid, decision)
+        if refusals != memory.refusals:
+            memory.refusals = refusals
+            resource = ModelDeployment.parse(raw)
+            decision = plan(self._observe(owner, resource, memory), settings=self._settings, now=self._now())
+        pauses = [decision.look_again_after, await self._tell(raw, decision, memory), self._refusal_pause(memory)]
+        return min((pause for pause in pauses if pause is not None), default=None)
+
+    def _observe(self, owner: Owner, resource: ModelDeployment, memory: _Memory) -> Observed:
+        children: dict[ChildKey, Object] = {}
+        pods: list[Object] = []
+        for key, obj in self._store.belongings(owner).items():
+            if key.kind == POD:
+                pods.append(obj)
+            elif is_controlled_by(obj, resource.metadata.uid):
+                children[ChildKey(*key)] = obj
+        return Observed(resource=resource, children=children, pods=tuple(pods), refusals=memory.refusals)
+
+    async def _tell(self, raw: Object, decision: Plan, memory: _Memory) -> float | None:
+        """Write the status if it says something new; counts alone may wait. Gives the seconds that they have to."""
+        new, old = _dumped(decision.status), raw.get("status", {})
+        if new == old:
+            return None
+        since = self._clock() - memory.status_written_at
+        if since < _COUNT_SECONDS and _without_counts(new) == _without_counts(old):
+            return _COUNT_SECONDS - since
+        await self._write_status(raw, decision, memory)
+        return None
+
+    async def _write_status(self, raw: Object, decision: Plan, memory: _Memory) -> Object:
+        written = await self._put_status(raw, _dumped(decision.status), memory)
+        for happening in decision.happenings:
+            await self._recorder.tell(
+                raw,
+                type=happening.type,
+                reason=happening.reason,
+                message=happening.message,
+                action=happening.action,
+            )
+        return written
+
+    async def _put_status(self, raw: Object, status: Object, memory: _Memory) -> Object:
+        metadata = raw["metadata"]
+        body = {
+            "apiVersion": MODEL_DEPLOYMENT.api_version,
+            "kind": MODEL_DEPLOYMENT.name,
+            "metadata": {key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion")},
+            "spec": raw["spec"],
+            "status": status,
+        }
+        try:
+            written = await self._client.replace(MODEL_DEPLOYMENT, body, manager=FIELD_MANAGER, subresource="status")
+        except NotFound:
+            return raw  # it was deleted; the watch will tell
+        written["metadata"].pop("managedFields", None)
+        self._store.put(MODEL_DEPLOYMENT, written)
+        memory.status_written_at = self._clock()
+        _log.info(
+            "status_written",
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            **{c["type"].lower(): c["reason"] for c in status.get("conditions", ()) if c["status"] == "True"},
+        )
+        return written
+
+    async def _refuse(self, raw: Object, memory: _Memory, error: ValidationError) -> None:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        before = Status.model_validate(raw.get("status", {}))
+        message = f"{where}: {first['msg']}; the CRD on this cluster is not this operator's"
+        status = _dumped(invalid(raw["metadata"]["generation"], before, message, now=self._now()))
+        if status != raw.get("status", {}):
+            await self._put_status(raw, status, memory)
+
+    def _refusal_pause(self, memory: _Memory) -> float | None:
+        if not memory.refusals:
+            memory.refused_looks = 0
+            return None
+        memory.refused_looks += 1
+        return float(min(_FIRST_REFUSAL_PAUSE * 2.0 ** min(memory.refused_looks, 16), _LONGEST_REFUSAL_PAUSE))
+
+    def _forget(self, owner: Owner) -> None:
+        self._memories.pop(owner, None)
+        self._applier.forget(owner)
+
+
+def _dumped(status: Status) -> Object:
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _without_counts(status: Any) -> Any:
+    if not isinstance(status, dict):
+        return status
+    return {key: _without_counts(value) for key, value in status.items() if key not in _COUNTS}

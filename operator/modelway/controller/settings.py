@@ -1,0 +1,94 @@
+"""The operator's settings: environment variables with the prefix `MODELWAY_`.
+
+Read once, at start; a wrong value ends the process with one sentence that names the variable. The table in
+docs/operator.md is generated from this class.
+"""
+
+import os
+import socket
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+_PREFIX = "MODELWAY_"
+
+
+class SettingsError(ValueError):
+    """A setting is missing or wrong; the message names the variable."""
+
+
+class OperatorSettings(BaseModel):
+    """What can be set. Each field is `MODELWAY_` and its name in capitals."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, extra="forbid")
+
+    server_image: Annotated[str, Field(min_length=1)]
+    """Image of the model server and of the init container that fetches models."""
+
+    server_image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    """Pull policy of that image."""
+
+    watch_namespaces: tuple[str, ...] = ()
+    """Namespaces to watch, separated by commas. Empty: all of them."""
+
+    cluster_domain: str = "cluster.local"
+    """DNS domain of the cluster; part of `status.url`."""
+
+    workers: Annotated[int, Field(ge=1, le=256)] = 16
+    """ModelDeployments that are worked on at once."""
+
+    namespace: Annotated[str, Field(min_length=1)] = "default"
+    """Namespace that the operator runs in; its Lease is there."""
+
+    lease_name: Annotated[str, Field(min_length=1)] = "modelway-operator"
+    """Name of the Lease that decides who of several operators writes."""
+
+    lease_duration: Annotated[float, Field(gt=0)] = 15.0
+    """Seconds that others wait after the leader's last renewal."""
+
+    lease_renew_deadline: Annotated[float, Field(gt=0)] = 10.0
+    """Seconds after which a leader that cannot renew stops writing. Less than the duration."""
+
+    lease_retry_period: Annotated[float, Field(gt=0)] = 2.0
+    """Seconds between renewals, and between looks of those who wait."""
+
+    identity: Annotated[str, Field(min_length=1)] = Field(default_factory=socket.gethostname)
+    """Name of this process in the Lease and in Events. Left out: the host's (the pod's) name."""
+
+    health_port: Annotated[int, Field(ge=0, le=65535)] = 8081
+    """Port of /livez, /readyz and /metrics; 0 takes any free one."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level that is logged."""
+
+    log_format: Literal["json", "console"] = "json"
+    """json: one object a line; console: for people."""
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> OperatorSettings:
+    """The settings from `environment`.
+
+    Raises:
+        SettingsError: one is missing or wrong, or the lease's times do not fit each other.
+    """
+    given: dict[str, Any] = {}
+    for name, field in OperatorSettings.model_fields.items():
+        value = environment.get(_PREFIX + name.upper())
+        if value is None or value == "":
+            continue
+        given[name] = (
+            [part.strip() for part in value.split(",") if part.strip()]
+            if field.annotation == tuple[str, ...]
+            else value
+        )
+    try:
+        settings = OperatorSettings.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SettingsError(f"{_PREFIX}{str(first['loc'][0]).upper()}: {first['msg']}") from None
+    if not settings.lease_retry_period < settings.lease_renew_deadline < settings.lease_duration:
+        raise SettingsError(
+            f"{_PREFIX}LEASE_RETRY_PERIOD, _RENEW_DEADLINE and _DURATION must grow in this order, for example 2, 10, 15"
+        )
+    return settings

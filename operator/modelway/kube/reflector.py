@@ -1,0 +1,127 @@
+"""Keeps a store equal to what the API server holds of one kind: list, watch, and list again when the watch is lost.
+
+One reflector a kind and namespace, for the life of the process. It never gives up: whatever happens to the API server
+costs a jittered pause, and deletions that fell into a gap are found by comparing the new list with the store.
+Told `on_change` for each owner of whom something changed; while the first list is read, with `initial=True`.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator
+from time import monotonic
+
+import aiohttp
+import structlog
+
+from modelway.api.kinds import POD, Kind
+from modelway.kube.client import Client, Object
+from modelway.kube.errors import ApiError, Gone
+from modelway.kube.store import Owner, Store
+
+_log = structlog.get_logger(__name__)
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
+_WATCH_SECONDS = (300, 600)
+
+_POD_STATUS = ("phase", "conditions", "initContainerStatuses", "containerStatuses", "reason", "message")
+_POD_METADATA = ("name", "namespace", "uid", "resourceVersion", "labels", "deletionTimestamp", "creationTimestamp")
+
+
+class Reflector:
+    """Keeps `store` up to date with `kind` in one namespace, or in all."""
+
+    def __init__(
+        self,
+        client: Client,
+        store: Store,
+        kind: Kind,
+        *,
+        namespace: str | None,
+        selector: str,
+        on_change: Callable[[Owner, bool], None],
+        seed: random.Random,
+    ) -> None:
+        self._client = client
+        self._store = store
+        self.kind = kind
+        self._namespace = namespace
+        self._selector = selector
+        self._on_change = on_change
+        self._random = seed
+        self.synced = asyncio.Event()
+        """Set when the first list is in the store."""
+        self.heard_at = monotonic()
+        """When the server was last heard of; on the monotonic clock."""
+
+    async def run(self) -> None:
+        """List and watch until cancelled."""
+        pauses = self._pauses()
+        while True:
+            try:
+                version = await self._list()
+                pauses = self._pauses()
+                while True:
+                    version = await self._watch(version)
+            except Gone:
+                _log.info("watch_expired", kind=self.kind.name, namespace=self._namespace)
+            except (ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+                pause = next(pauses)
+                _log.warning(
+                    "watch_lost",
+                    kind=self.kind.name,
+                    namespace=self._namespace,
+                    error=str(error),
+                    pause=round(pause, 1),
+                )
+                await asyncio.sleep(pause)
+
+    async def _list(self) -> str:
+        objects: list[Object] = []
+        version = ""
+        async for page in self._client.pages(self.kind, self._namespace, self._selector):
+            objects.extend(self._slim(obj) for obj in page["items"])
+            version = page["metadata"]["resourceVersion"]
+        initial = not self.synced.is_set()
+        touched = self._store.replace(self.kind, self._namespace, objects, version=version)
+        self._heard()
+        self.synced.set()
+        for owner in touched:
+            self._on_change(owner, initial)
+        return version
+
+    async def _watch(self, version: str) -> str:
+        """Watch from `version` until the server ends the watch; gives the version to go on from."""
+        seconds = self._random.randint(*_WATCH_SECONDS)
+        async with self._client.watch(
+            self.kind, self._namespace, self._selector, version=version, seconds=seconds
+        ) as events:
+            async for kind_of_event, obj in events:
+                self._heard()
+                version = obj["metadata"]["resourceVersion"]
+                if kind_of_event == "BOOKMARK":
+                    continue
+                take = self._store.discard if kind_of_event == "DELETED" else self._store.put
+                if (owner := take(self.kind, self._slim(obj))) is not None:
+                    self._on_change(owner, False)
+        return version
+
+    def _slim(self, obj: Object) -> Object:
+        """`obj` without what nobody reads: field managers everywhere, and most of a pod."""
+        metadata = obj["metadata"]
+        metadata.pop("managedFields", None)
+        if self.kind != POD:
+            return obj
+        status = obj.get("status", {})
+        return {
+            "metadata": {key: metadata[key] for key in _POD_METADATA if key in metadata},
+            "status": {key: status[key] for key in _POD_STATUS if key in status},
+        }
+
+    def _heard(self) -> None:
+        self.heard_at = monotonic()
+
+    def _pauses(self) -> Iterator[float]:
+        longest = _FIRST_PAUSE
+        while True:
+            yield self._random.uniform(longest / 2, longest)
+            longest = min(longest * 2, _LONGEST_PAUSE)

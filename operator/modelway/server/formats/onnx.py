@@ -1,0 +1,155 @@
+"""ONNX through onnxruntime. No code of the model's runs: operators are onnxruntime's own, custom libraries are not loaded.
+
+Two things of converters are smoothed over: `ZipMap` outputs (a list with a dictionary per row, scikit-learn converters'
+default for probabilities) are given as a tensor of the dictionaries' values in the order of their sorted keys, which is
+the order of scikit-learn's `classes_`; and the type names are translated to the Open Inference Protocol's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnxruntime
+
+from modelway.artifacts.errors import ModelError
+from modelway.artifacts.reasons import Reason
+from modelway.server.formats.base import LoadOptions
+from modelway.server.metadata import FILENAME, Metadata, Tensor
+from modelway.server.tensors import DTYPES, Array, Batch, TensorSpec
+
+_DATATYPES: Final = {
+    "tensor(bool)": "BOOL",
+    "tensor(uint8)": "UINT8",
+    "tensor(uint16)": "UINT16",
+    "tensor(uint32)": "UINT32",
+    "tensor(uint64)": "UINT64",
+    "tensor(int8)": "INT8",
+    "tensor(int16)": "INT16",
+    "tensor(int32)": "INT32",
+    "tensor(int64)": "INT64",
+    "tensor(float16)": "FP16",
+    "tensor(float)": "FP32",
+    "tensor(double)": "FP64",
+    "tensor(string)": "BYTES",
+}
+_ZIPMAPS: Final = {
+    "seq(map(int64,tensor(float)))": "FP32",
+    "seq(map(string,tensor(float)))": "FP32",
+    "seq(map(int64,tensor(double)))": "FP64",
+    "seq(map(string,tensor(double)))": "FP64",
+}
+_SEVERITY_ERROR: Final = 3  # WARNING repeats itself per call for some converters' models
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxModel:
+    """A session and what it takes and gives."""
+
+    session: Any
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    default_outputs: tuple[str, ...]
+    zipmaps: Mapping[str, str] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+    platform: str = "onnxruntime_onnx"
+
+    def predict(self, batch: Batch) -> dict[str, Array]:
+        """Run the session; thread-safe, as onnxruntime's `Run` is."""
+        values = self.session.run(batch.wanted, batch.tensors)
+        if self.zipmaps:
+            return {
+                name: self._unzipped(name, value) if name in self.zipmaps else np.asarray(value)
+                for name, value in zip(batch.wanted, values, strict=True)
+            }
+        return dict(zip(batch.wanted, values, strict=True))
+
+    def _unzipped(self, name: str, rows: list[dict[Any, float]]) -> Array:
+        return np.array([[row[key] for key in sorted(row)] for row in rows], dtype=DTYPES[self.zipmaps[name]])
+
+
+def load(path: Path, options: LoadOptions) -> OnnxModel:
+    """Load an ONNX file. Raises ModelError."""
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = options.threads
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = _SEVERITY_ERROR
+    # A spinning thread burns the pod's CPU quota while it waits, and the throttling shows as 99th percentile.
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001 onnxruntime raises some twenty types without a common base
+        raise ModelError(
+            Reason.MODEL_LOAD_FAILED,
+            f"onnxruntime {onnxruntime.__version__} cannot load {path.name}: {_first_line(error)}",
+        ) from error
+    zipmaps = {node.name: _ZIPMAPS[node.type] for node in session.get_outputs() if node.type in _ZIPMAPS}
+    inputs = tuple(_spec(node, path) for node in session.get_inputs())
+    outputs = tuple(
+        TensorSpec(node.name, zipmaps[node.name], (-1, -1)) if node.name in zipmaps else _spec(node, path)
+        for node in session.get_outputs()
+    )
+    metadata = options.metadata
+    inputs = _agreed(inputs, metadata.inputs, "inputs")
+    declared = _agreed(outputs, metadata.outputs, "outputs")
+    return OnnxModel(
+        session,
+        inputs=inputs,
+        outputs=tuple({spec.name: spec for spec in (*outputs, *declared)}.values()),
+        default_outputs=tuple(tensor.name for tensor in metadata.outputs or outputs),
+        zipmaps=zipmaps,
+        features=metadata.feature_names or () if len(inputs) == 1 else (),
+        notes=_notes(session, metadata),
+    )
+
+
+def _spec(node: Any, path: Path) -> TensorSpec:
+    if node.type not in _DATATYPES:
+        raise ModelError(
+            Reason.MODEL_LOAD_FAILED,
+            f'{path.name}: "{node.name}" is of type {node.type}, which has no JSON form; export the model with tensors',
+        )
+    shape = tuple(size if isinstance(size, int) else -1 for size in node.shape or ())
+    return TensorSpec(node.name, _DATATYPES[node.type], shape)
+
+
+def _agreed(own: tuple[TensorSpec, ...], declared: tuple[Tensor, ...] | None, what: str) -> tuple[TensorSpec, ...]:
+    """The model's tensors with what the metadata adds. Raises ModelError where the two contradict each other."""
+    if declared is None:
+        return own
+    by_name = {spec.name: spec for spec in own}
+    said = {tensor.name: tensor for tensor in declared}
+    for name, tensor in said.items():
+        spec = by_name.get(name)
+        if spec is None:
+            raise _contradiction(f'{what} names "{name}", where the model has {", ".join(by_name)}')
+        if tensor.datatype not in {None, spec.datatype}:
+            raise _contradiction(f'{what}: "{name}" is {tensor.datatype}, where the model has {spec.datatype}')
+        if tensor.shape is not None and not _narrows(tensor.shape, spec.shape):
+            raise _contradiction(f'{what}: "{name}" has shape {list(tensor.shape)}, the model {list(spec.shape)}')
+    if what == "inputs" and (missing := by_name.keys() - said.keys()):
+        raise _contradiction(f'{what} leaves out "{min(missing)}"')
+    return tuple(
+        TensorSpec(spec.name, spec.datatype, said[spec.name].shape or spec.shape) if spec.name in said else spec
+        for spec in own
+    )
+
+
+def _narrows(shape: tuple[int, ...], own: tuple[int, ...]) -> bool:
+    return len(shape) == len(own) and all(model in (-1, said) for said, model in zip(shape, own, strict=True))
+
+
+def _contradiction(problem: str) -> ModelError:
+    return ModelError(Reason.METADATA_INVALID, f"{FILENAME} contradicts the model: {problem}")
+
+
+def _notes(session: Any, metadata: Metadata) -> dict[str, str]:
+    own = session.get_modelmeta()
+    notes = {"producer": own.producer_name} if own.producer_name else {}
+    return notes | dict(metadata.producer or {})
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:500] if str(error).strip() else type(error).__name__

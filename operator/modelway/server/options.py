@@ -1,0 +1,49 @@
+"""What `modelway serve` was told. Made by the command line, read by everything in this package."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelway.server.formats.base import Code
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """The server's settings; durations in seconds, sizes in bytes.
+
+    Args:
+        model_dir: the folder (or file) that holds the model.
+        name: the model's name in paths and answers.
+        version: free text, in answers and metrics; left out: what `modelway.json` says.
+        revision: the operator's name for this configuration; a metrics label.
+        format: left out: `modelway.json`, else the file's suffix.
+        code: whether formats that can run code are loaded.
+        allowed_globals: exact (module, name) pairs that a pickle may use beyond the built-in list.
+        host: address to listen on.
+        port: port to listen on; 0 takes a free one.
+        threads: CPU threads for one prediction.
+        concurrency: predictions that run at once in threads.
+        queue: requests that may wait for one of them; more are answered 503.
+        timeout: from a request's arrival to its answer, else 504.
+        drain: how long SIGTERM is answered by serving on, so that every proxy has seen the pod leave.
+        keep_alive: how long an idle connection is kept. Longer than Envoy's hour, so that the client closes first and
+            no request meets a connection that is just being closed.
+        max_body: the largest request.
+
+    """
+
+    model_dir: Path
+    name: str
+    version: str | None = None
+    revision: str = ""
+    format: str | None = None
+    code: Code = Code.REFUSE
+    allowed_globals: frozenset[tuple[str, str]] = frozenset()
+    host: str = "0.0.0.0"
+    port: int = 8080
+    threads: int = 1
+    concurrency: int = 2
+    queue: int = 128
+    timeout: float = 5.0
+    drain: float = 10.0
+    keep_alive: float = 3700.0
+    max_body: int = 16 * 2**20

@@ -1,0 +1,122 @@
+"""Whether a prediction may run on the event loop, or has to go to a thread. A measured rule.
+
+Handing work to a thread and back costs about 60 µs of CPU, ten times a small ONNX model (5 µs), so small predictions
+run where they are. But while one runs on the loop nobody else is answered, health checks included, so only those may
+that are known to be over within `BUDGET`: at load the model is timed with 1 row and with 64 times as many, which gives a
+price for the call and a price for each row; a request runs inline when that estimate is within the budget.
+
+The estimate can be wrong (cost that depends on the values), so inline runs are timed too, in CPU time of the thread,
+which a busy neighbour does not change: after `STRIKES` runs over the budget in a row everything goes to threads for good.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelway.server.formats.base import Model
+from modelway.server.tensors import DTYPES, Batch
+
+BUDGET = 1e-3  # seconds
+STRIKES = 3
+SAMPLE_ROWS = 64
+SLOW = 50 * BUDGET  # certainly too slow: no point in timing it again
+_REPEATS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a prediction costs: seconds for the call, and for each row."""
+
+    call: float
+    row: float
+
+    def of(self, rows: int) -> float:
+        """The estimate for a request, in seconds."""
+        return self.call + self.row * rows
+
+
+UNKNOWN = Cost(call=float("inf"), row=0.0)
+"""Of a model that could not be timed; it always runs in a thread."""
+
+
+class Pace:
+    """The rule's state: the measured cost and how often it was wrong of late. Used by the event loop only."""
+
+    def __init__(self, cost: Cost) -> None:
+        self.cost = cost
+        self._strikes = 0
+
+    @property
+    def demoted(self) -> bool:
+        """Whether the estimate proved wrong."""
+        return self._strikes >= STRIKES
+
+    def allows_inline(self, rows: int) -> bool:
+        """Whether a request of so many rows may run on the event loop."""
+        return self._strikes < STRIKES and self.cost.of(rows) <= BUDGET
+
+    def note(self, seconds: float) -> None:
+        """Take note of what an inline run really cost, in CPU seconds of the thread."""
+        if not self.demoted:
+            self._strikes = self._strikes + 1 if seconds > BUDGET else 0
+
+
+def measure(
+    model: Model, sample: Batch | None = None, *, clock: Callable[[], float] = time.perf_counter
+) -> tuple[Cost, Exception | None]:
+    """Time the model, which also warms it up.
+
+    Args:
+        model: what to time.
+        sample: rows that it can answer (a golden request's); left out: a row of zeros and empty texts.
+        clock: seconds.
+
+    Returns the cost, and what the model raised when it could not predict the sample (then the cost is `UNKNOWN`).
+
+    """
+    try:
+        batch = sample or zeros(model)
+        few = _time(model, batch, clock)
+        if few > BUDGET or any(spec.shape[:1] != (-1,) for spec in model.inputs):
+            return Cost(call=few, row=0.0), None
+        grown = _grow(batch)
+        row = max(_time(model, grown, clock) - few, 0.0) / (grown.rows - batch.rows)
+    except Exception as error:  # noqa: BLE001 any library may refuse zeros; then nothing is known of its cost
+        return UNKNOWN, error
+    return Cost(call=max(few - row * batch.rows, 0.0), row=row), None
+
+
+def zeros(model: Model) -> Batch:
+    """A row of zeros and empty texts; open dimensions are 1."""
+    tensors = {
+        spec.name: np.full(
+            tuple(max(size, 1) for size in spec.shape),
+            "" if spec.datatype == "BYTES" else 0,
+            dtype=DTYPES[spec.datatype],
+        )
+        for spec in model.inputs
+    }
+    rows = next((array.shape[0] for array in tensors.values() if array.ndim), 1)
+    return Batch(tensors, rows=rows, wanted=model.default_outputs)
+
+
+def _grow(batch: Batch) -> Batch:
+    """The same rows, `SAMPLE_ROWS` times."""
+    tensors = {name: np.concatenate([array] * SAMPLE_ROWS) for name, array in batch.tensors.items()}
+    return Batch(tensors, rows=batch.rows * SAMPLE_ROWS, wanted=batch.wanted)
+
+
+def _time(model: Model, batch: Batch, clock: Callable[[], float]) -> float:
+    """Seconds of the quickest of some runs, after one that pays for first-use allocations. One run of a slow model."""
+    best = float("inf")
+    for repeat in range(_REPEATS + 1):
+        start = clock()
+        model.predict(batch)
+        seconds = clock() - start
+        if repeat:
+            best = min(best, seconds)
+        if seconds > SLOW:
+            return min(best, seconds)
+    return best

@@ -1,0 +1,78 @@
+"""Tensors as the Open Inference Protocol names them, and the batch that every protocol is turned into.
+
+Shared by the protocols (which make batches), the formats (which predict them) and whatever later observes them. Pure.
+Invariant: the arrays of a `Batch` have exactly the datatype and shape that the model's `TensorSpec` asks for, hold no
+NaN and no infinity, and share their first dimension; a format need not check again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.generic]
+
+# https://github.com/open-inference/open-inference-protocol: "Tensor Data Types". BF16 has no numpy type: a model with
+# such an input is refused when it is loaded.
+DTYPES: Final[Mapping[str, np.dtype[np.generic]]] = {
+    "BOOL": np.dtype(np.bool_),
+    "UINT8": np.dtype(np.uint8),
+    "UINT16": np.dtype(np.uint16),
+    "UINT32": np.dtype(np.uint32),
+    "UINT64": np.dtype(np.uint64),
+    "INT8": np.dtype(np.int8),
+    "INT16": np.dtype(np.int16),
+    "INT32": np.dtype(np.int32),
+    "INT64": np.dtype(np.int64),
+    "FP16": np.dtype(np.float16),
+    "FP32": np.dtype(np.float32),
+    "FP64": np.dtype(np.float64),
+    "BYTES": np.dtype(np.object_),
+}
+_NAMES: Final[Mapping[np.dtype[np.generic], str]] = {dtype: name for name, dtype in DTYPES.items()}
+
+
+def datatype_of(array: Array) -> str:
+    """The protocol's name of an array's type; text of any kind is BYTES. Raises KeyError for what has none."""
+    return "BYTES" if array.dtype.kind in "OUST" else _NAMES[array.dtype.newbyteorder("=")]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output of a model. A dimension of -1 takes any size; the first one is the number of rows.
+
+    `widening` tells that datatypes which numpy casts without loss are taken as well (an FP32 or INT32 tensor for FP64):
+    scikit-learn does not care, a Triton-like runtime does.
+    """
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    widening: bool = False
+
+    def takes(self, datatype: str) -> bool:
+        """Whether a tensor of this datatype may be sent for this input."""
+        if datatype == self.datatype:
+            return True
+        return (
+            self.widening
+            and "BYTES" not in {datatype, self.datatype}
+            and bool(np.can_cast(DTYPES[datatype], DTYPES[self.datatype], casting="safe"))
+        )
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of this shape may be sent for this input."""
+        return len(shape) == len(self.shape) and all(
+            want in (-1, have) for want, have in zip(self.shape, shape, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows to predict: one array per input of the model, and the outputs that are asked for, in that order."""
+
+    tensors: Mapping[str, Array]
+    rows: int
+    wanted: tuple[str, ...]
