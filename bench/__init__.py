@@ -1,0 +1,1 @@
+"""Measurements. What is claimed in the documentation is printed by something in here."""

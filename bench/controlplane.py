@@ -1,0 +1,392 @@
+"""What the operator costs on a real API server with simulated nodes: writes, CPU, memory, time.
+
+One run, one machine: a plain asyncio script applies the same children first, so that the operator's time is read
+against what the cluster itself needs. Writes are counted in the API server's audit log.
+"""
+
+import asyncio
+import ssl
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.audit import Audit
+from bench.process import OperatorProcess, operator_environment
+from hack.local import ControlPlane
+from modelway.api.crd import render
+from modelway.api.kinds import (
+    AUTOSCALER,
+    CONFIG_MAP,
+    CONTROLLER_REVISION,
+    DEPLOYMENT,
+    DISRUPTION_BUDGET,
+    MODEL_DEPLOYMENT,
+    NETWORK_POLICY,
+    SERVICE,
+    Kind,
+)
+from modelway.api.resource import ModelDeployment
+from modelway.kube.client import Client
+from modelway.kube.connection import Connection, Credentials
+from modelway.kube.errors import NotFound
+from modelway.plan import Observed, Settings, plan
+
+Object = dict[str, Any]
+Figures = dict[str, Any]
+
+_DIGEST = "sha256:" + "0" * 64
+_CACHE = Path.home() / ".cache" / "modelway"
+_WORKERS = 16
+_CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions")
+_NAMESPACES = Kind("v1", "Namespace", "namespaces")
+
+
+def measure(*, resources: int, rest_seconds: float, repairs: int) -> Figures:
+    """Everything, in one run; prints progress. Gives the figures by name."""
+    command = operator_environment(_CACHE / "bench-venv")
+    with tempfile.TemporaryDirectory(prefix="modelway-bench-") as folder:
+        control_plane = ControlPlane(
+            Path(folder),
+            audit=True,
+            audit_users=["modelway-operator"],
+            kwok_nodes=10,
+            controller_manager_flags=["--node-monitor-grace-period=24h"],
+            say=_say,
+        )
+        with control_plane:
+            operator = OperatorProcess(
+                command,
+                control_plane.kubeconfig_of("modelway-operator"),
+                Path(folder) / "operator.log",
+                port=18099,
+            )
+            return asyncio.run(
+                _Bench(control_plane, operator, resources).run(rest_seconds=rest_seconds, repairs=repairs)
+            )
+
+
+def table(figures: Figures) -> str:
+    """The figures for people."""
+    width = max(len(name) for name in figures)
+    return "\n".join(f"{name:<{width}}  {_shown(value)}" for name, value in figures.items())
+
+
+class _Bench:
+    def __init__(self, control_plane: ControlPlane, operator: OperatorProcess, count: int) -> None:
+        self._control_plane = control_plane
+        self._operator = operator
+        self._count = count
+        self._audit = Audit(control_plane.audit_log, "modelway-operator")
+        self._client: Client
+
+    async def run(self, *, rest_seconds: float, repairs: int) -> Figures:
+        plane = self._control_plane
+        tls = ssl.create_default_context(cafile=plane.certificate_authority)
+        credentials = Credentials(fixed={"Authorization": f"Bearer {plane.token_of('admin')}"})
+        self._client = Client(Connection(server=plane.server, tls=tls, credentials=credentials))
+        try:
+            return await self._measure(rest_seconds, repairs)
+        finally:
+            await self._client.close()
+
+    async def _measure(self, rest_seconds: float, repairs: int) -> Figures:
+        await self._define()
+        figures: Figures = {"ModelDeployments": self._count}
+        figures["plain script: applied and ready, s"] = plain = await self._plain()
+        figures |= await self._create(plain)
+        figures |= await self._rest(rest_seconds)
+        figures |= await self._restart()
+        figures |= await self._repair(repairs)
+        figures |= await self._change()
+        return figures
+
+    async def _define(self) -> None:
+        crd = render()
+        await self._client.apply(_CRD, crd | {"metadata": crd["metadata"] | {"namespace": ""}}, manager="bench")
+        async with asyncio.timeout(30):
+            while not await self._is_defined():
+                await asyncio.sleep(0.1)
+
+    async def _is_defined(self) -> bool:
+        try:
+            return bool([page async for page in self._client.pages(MODEL_DEPLOYMENT, None, "")])
+        except NotFound:
+            return False
+
+    async def _plain(self) -> float:
+        """The same children, applied by a script that does nothing else, until all their pods are ready."""
+        _say(f"a plain script applies the children of {self._count} ModelDeployments …")
+        await self._namespace("plain")
+        bodies = [_children(_resource("plain", index)) for index in range(self._count)]
+        began = time.monotonic()
+
+        async def one(index: int) -> None:
+            for kind, body in bodies[index]:
+                await self._client.apply(kind, body, manager="plain")
+
+        await self._all(one)
+        await self._until_ready("plain", DEPLOYMENT, lambda obj: obj.get("status", {}).get("readyReplicas", 0) >= 1)
+        seconds = time.monotonic() - began
+        _say(f"… {seconds:.1f} s")
+        await self._empty("plain")
+        return seconds
+
+    async def _create(self, plain: float) -> Figures:
+        leads = self._operator.start()
+        await self._namespace("bench")
+        _say(f"{self._count} ModelDeployments …")
+        before = self._operator.cost()
+        began = time.monotonic()
+        await self._all(lambda index: self._client.apply(MODEL_DEPLOYMENT, _resource("bench", index), manager="bench"))
+        applied = time.monotonic() - began
+        await self._until_ready("bench", MODEL_DEPLOYMENT, _is_ready)
+        ready = time.monotonic() - began
+        cost = self._operator.cost()
+        _say(f"… {ready:.1f} s")
+        await self._until_quiet()
+        settled = self._operator.cost()
+        writes = self._audit.writes()
+        return {
+            "cold start until it leads, s": leads,
+            "create: applied, s": applied,
+            "create: all Ready, s": ready,
+            "create: all Ready, times the plain script": ready / plain,
+            "create: operator CPU, s": cost.cpu_seconds - before.cpu_seconds,
+            "create: operator CPU until quiet, s": settled.cpu_seconds - before.cpu_seconds,
+            "create: writes each, events included": writes.total() / self._count,
+            "create: writes by kind, each": {key: count / self._count for key, count in writes.most_common()},
+            "memory before, MiB": before.resident_mib,
+            "memory at rest, MiB": settled.resident_mib,
+            "memory at most, MiB": settled.peak_mib,
+        }
+
+    async def _rest(self, seconds: float) -> Figures:
+        _say(f"at rest for {seconds:.0f} s …")
+        before = self._operator.cost()
+        await asyncio.sleep(seconds)
+        spent = self._operator.cost().cpu_seconds - before.cpu_seconds
+        return {
+            f"rest of {seconds:.0f} s: writes": self._audit.writes().total(),
+            "rest: operator CPU, % of a core": 100 * spent / seconds,
+        }
+
+    async def _restart(self) -> Figures:
+        _say("restart, then an upgrade that builds pods differently …")
+        self._operator.stop()
+        leads = self._operator.start()
+        await self._until_quiet()
+        restart = self._audit.writes().total()
+        self._operator.stop()
+        upgraded = self._operator.start(server_image="modelway.dev/server:next")
+        await self._until_quiet()
+        return {
+            "restart: s until it leads again": leads,
+            "restart: writes": restart,
+            "upgrade of the pod builder: s until it leads again": upgraded,
+            "upgrade of the pod builder: writes": self._audit.writes().total(),
+        }
+
+    async def _repair(self, count: int) -> Figures:
+        """Delete and edit children of each kind in turn; seconds until each is as it was."""
+        _say(f"{count} repairs of each sort …")
+        deleted, edited = [], []
+        for index in range(count):
+            children = _children(_resource("bench", index))
+            kind, body = children[index % len(children)]
+            deleted.append(await self._deleted(kind, body["metadata"]["name"]))
+            kind, body = children[(index + 3) % len(children)]
+            edited.append(await self._edited(kind, body["metadata"]["name"]))
+        await self._until_quiet()
+        self._audit.writes()
+        return {
+            "repair of a deleted child: median, s": statistics.median(deleted),
+            "repair of a deleted child: slowest, s": max(deleted),
+            "repair of an edited child: median, s": statistics.median(edited),
+            "repair of an edited child: slowest, s": max(edited),
+        }
+
+    async def _deleted(self, kind: Kind, name: str) -> float:
+        live = await self._client.get(kind, "bench", name)
+        began = time.monotonic()
+        await self._client.delete(kind, "bench", name, uid=live["metadata"]["uid"])
+        return await self._until(
+            began,
+            kind,
+            name,
+            lambda obj: obj["metadata"]["uid"] != live["metadata"]["uid"] and _content(obj) == _content(live),
+        )
+
+    async def _edited(self, kind: Kind, name: str) -> float:
+        live = await self._client.get(kind, "bench", name)
+        began = time.monotonic()
+        await self._client.merge(kind, {"metadata": {"name": name, "namespace": "bench"}, **_EDITS[kind]})
+        return await self._until(began, kind, name, lambda obj: _content(obj) == _content(live))
+
+    async def _until(self, began: float, kind: Kind, name: str, holds: Callable[[Object], bool]) -> float:
+        while time.monotonic() - began < 30:
+            try:
+                if holds(await self._client.get(kind, "bench", name)):
+                    return time.monotonic() - began
+            except NotFound:
+                pass
+            await asyncio.sleep(0.005)
+        raise TimeoutError(f"{kind.name} {name} was not repaired within 30 s")
+
+    async def _change(self) -> Figures:
+        """A new version of every model, until all of them serve it."""
+        _say(f"a change of all {self._count} …")
+        before = self._operator.cost()
+        began = time.monotonic()
+        await self._all(
+            lambda index: self._client.apply(MODEL_DEPLOYMENT, _resource("bench", index, version="2"), manager="bench")
+        )
+        await self._until_ready(
+            "bench", MODEL_DEPLOYMENT, lambda obj: obj["status"].get("stable", {}).get("version") == "2"
+        )
+        done = time.monotonic() - began
+        _say(f"… {done:.1f} s")
+        await self._until_quiet()
+        spent = self._operator.cost().cpu_seconds - before.cpu_seconds
+        writes = self._audit.writes()
+        self._operator.stop()
+        return {
+            "change: all done, s": done,
+            "change: s each": done / self._count,
+            "change: operator CPU until quiet, s": spent,
+            "change: writes each, events included": writes.total() / self._count,
+            "change: writes by kind, each": {key: count / self._count for key, count in writes.most_common()},
+        }
+
+    async def _all(self, work: Callable[[int], Awaitable[Any]]) -> None:
+        """`work` for every index, a bounded number at once."""
+        waiting = iter(range(self._count))
+
+        async def worker() -> None:
+            for index in waiting:
+                await work(index)
+
+        await asyncio.gather(*(worker() for _ in range(_WORKERS)))
+
+    async def _namespace(self, name: str) -> None:
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "namespace": ""}}
+        await self._client.apply(_NAMESPACES, body, manager="bench")
+
+    async def _until_ready(self, namespace: str, kind: Kind, holds: Callable[[Object], bool]) -> None:
+        """Wait until `holds` for as many objects of `kind` as there are to be; told by a watch, without polling."""
+        waiting: set[str] = set()
+        done = 0
+        version = ""
+        async for page in self._client.pages(kind, namespace, ""):
+            version = page["metadata"]["resourceVersion"]
+            for obj in page["items"]:
+                if holds(obj):
+                    done += 1
+                else:
+                    waiting.add(obj["metadata"]["name"])
+        if len(waiting) + done < self._count:
+            raise AssertionError(f"{kind.name}: {len(waiting) + done} of {self._count} exist")
+        async with asyncio.timeout(900):
+            while waiting:
+                async with self._client.watch(kind, namespace, "", version=version, seconds=600) as events:
+                    async for _, obj in events:
+                        version = obj["metadata"]["resourceVersion"]
+                        if "name" in obj["metadata"] and holds(obj):
+                            waiting.discard(obj["metadata"]["name"])
+                        if not waiting:
+                            return
+
+    async def _until_quiet(self) -> None:
+        """Wait until the operator has written nothing for five seconds."""
+        size, since = -1, time.monotonic()
+        while time.monotonic() - since < 12:
+            current = self._control_plane.audit_log.read_bytes().count(b'"verb":"patch"')
+            if current != size:
+                size, since = current, time.monotonic()
+            await asyncio.sleep(1)
+
+    async def _empty(self, namespace: str) -> None:
+        """Delete what the plain script has made, and wait until it is gone."""
+        _say("clearing up …")
+        for kind in _EDITS:
+            async for page in self._client.pages(kind, namespace, ""):
+                for obj in page["items"]:
+                    metadata = obj["metadata"]
+                    if metadata["name"] != "kube-root-ca.crt":
+                        await self._client.delete(kind, namespace, metadata["name"], uid=metadata["uid"])
+        pods = Kind("v1", "Pod", "pods")
+        async with asyncio.timeout(600):
+            while True:
+                async for page in self._client.pages(pods, namespace, ""):
+                    if not page["items"]:
+                        return
+                    break
+                await asyncio.sleep(1)
+
+
+_EDITS: dict[Kind, Object] = {
+    CONTROLLER_REVISION: {"metadata": {"labels": {"modelway.dev/name": "edited"}}},
+    CONFIG_MAP: {"data": {"digest": "edited"}},
+    SERVICE: {"spec": {"selector": {"edited": "yes"}}},
+    DEPLOYMENT: {"spec": {"template": {"spec": {"hostNetwork": True}}}},
+    NETWORK_POLICY: {"spec": {"ingress": None}},
+    DISRUPTION_BUDGET: {"spec": {"maxUnavailable": 5}},
+    AUTOSCALER: {"spec": {"maxReplicas": 77}},
+}
+
+
+def _resource(namespace: str, index: int, *, version: str = "1") -> Object:
+    return {
+        "apiVersion": MODEL_DEPLOYMENT.api_version,
+        "kind": MODEL_DEPLOYMENT.name,
+        "metadata": {"name": f"model-{index:04d}", "namespace": namespace},
+        "spec": {
+            "model": {
+                "uri": f"s3://models/{index}/{version}/",
+                "format": "onnx",
+                "version": version,
+                "digest": _DIGEST,
+            },
+            "serving": {"autoscaling": {"minReplicas": 1, "maxReplicas": 3}},
+        },
+    }
+
+
+def _children(resource: Object) -> list[tuple[Kind, Object]]:
+    """What the operator makes of `resource`, as the plain script applies it: without an owner."""
+    named = resource | {"metadata": resource["metadata"] | {"uid": "0"}}
+    observed = Observed(resource=ModelDeployment.parse(named))
+    decision = plan(observed, settings=Settings(server_image="modelway.dev/server:dev"), now=datetime.now(UTC))
+    children = []
+    for child in decision.children:
+        metadata = {key: value for key, value in child.body["metadata"].items() if key != "ownerReferences"}
+        children.append((child.kind, child.body | {"metadata": metadata}))
+    return children
+
+
+def _is_ready(obj: Object) -> bool:
+    conditions = obj.get("status", {}).get("conditions", ())
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _content(obj: Object) -> Object:
+    """What a child is, without what may differ between two that are the same."""
+    kept = {key: value for key, value in obj.items() if key not in {"metadata", "status"}}
+    if obj["kind"] == SERVICE.name:
+        kept["spec"] = {key: value for key, value in kept["spec"].items() if not key.startswith("clusterIP")}
+    return kept | {"labels": obj["metadata"]["labels"]}
+
+
+def _say(message: str) -> None:
+    print(f"  {message}", flush=True)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}" if value < 10 else f"{value:.1f}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_shown(inner)}" for key, inner in value.items())
+    return str(value)
