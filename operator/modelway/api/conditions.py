@@ -67,12 +67,8 @@ class Reason(StrEnum):
     """The container could not be started at all."""
     FETCH_FAILED = "FetchFailed"
     """The model could not be fetched and the container did not say why."""
-    MODEL_LOAD_FAILED = "ModelLoadFailed"
-    """The server could not load the model and did not say more."""
     DIGEST_MISMATCH = "DigestMismatch"
     """The fetched bytes are not those that the revision is pinned to."""
-    PROBE_FAILED = "ProbeFailed"
-    """The container runs but does not become ready."""
 
     # no trouble
     AS_EXPECTED = "AsExpected"

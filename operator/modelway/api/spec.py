@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
 from modelway.api.autoscaling import Autoscaling
 from modelway.api.base import Model, Rule, list_map, rules
-from modelway.api.units import Duration, Quantity
+from modelway.api.units import Duration, ResourceQuantity
 
 ModelFormat = Literal["onnx", "sklearn"]
 CodePolicy = Literal["Refuse", "AllowList"]
@@ -33,13 +33,6 @@ class ModelSource(Model):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            Rule(
-                r"!((has(self.format) && self.format == 'sklearn') || self.uri.matches('[.](pkl|pickle|joblib)$'))"
-                r" || (has(self.code) && self.code != 'Refuse')",
-                "a pickle or joblib file runs code when it is loaded, which code: Refuse (the default) forbids: "
-                "set code: AllowList to load it through an allow-list of classes, or convert the model to ONNX",
-                field=".code",
-            ),
             Rule(
                 "!has(self.allowedGlobals) || size(self.allowedGlobals) == 0"
                 " || (has(self.code) && self.code == 'AllowList')",
@@ -126,10 +119,10 @@ class ModelSource(Model):
 class Resources(Model):
     """Compute resources of the serving container, as in a pod."""
 
-    requests: Annotated[dict[LabelKey, Quantity], Field(max_length=16)] | None = None
+    requests: Annotated[dict[LabelKey, ResourceQuantity], Field(max_length=16)] | None = None
     """What is reserved, by resource name: `{cpu: 500m, memory: 512Mi}`. Defaults to 500m and 512Mi."""
 
-    limits: Annotated[dict[LabelKey, Quantity], Field(max_length=16)] | None = None
+    limits: Annotated[dict[LabelKey, ResourceQuantity], Field(max_length=16)] | None = None
     """What may be used at most, by resource name. Defaults to `{memory: 1Gi}`. The server uses as many threads as
     the CPU limit allows."""
 
@@ -360,6 +353,15 @@ class Spec(Model):
                 "has(self.model) || has(self.serving.container)",
                 "required, unless serving.container brings its own model",
                 field=".model",
+            ),
+            Rule(
+                "!has(self.model) || has(self.serving.container)"
+                " || !((has(self.model.format) && self.model.format == 'sklearn')"
+                " || self.model.uri.matches('[.](pkl|pickle|joblib)$'))"
+                " || (has(self.model.code) && self.model.code != 'Refuse')",
+                "a pickle or joblib file runs code when it is loaded, which code: Refuse (the default) forbids: "
+                "set code: AllowList to load it through an allow-list of classes, or convert the model to ONNX",
+                field=".model.code",
             ),
         )
     )

@@ -5,7 +5,7 @@ Both refuse with `ValueError` what the CRD's patterns refuse, so that the schema
 """
 
 import re
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, WithJsonSchema
@@ -15,6 +15,7 @@ _PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _SECONDS: Final = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
 
 _QUANTITY: Final = r"^([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?$"
+_MILLI: Final = Decimal("0.001")
 _BINARY: Final = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}
 _DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 
@@ -59,6 +60,18 @@ def canonical_quantity(quantity: str | int) -> str:
     return _decimal(value) if suffix in _DECIMAL else _exponent(value)
 
 
+def canonical_resource(quantity: str | int) -> str:
+    """A quantity as the API server stores it among a container's resources: canonical, and rounded up to thousandths.
+
+    Raises:
+        ValueError: it is no quantity.
+    """
+    value = quantity_value(quantity)
+    if value == value.quantize(_MILLI):
+        return canonical_quantity(quantity)
+    return _decimal(value.quantize(_MILLI, rounding=ROUND_CEILING))
+
+
 def _parts(quantity: str | int) -> tuple[Decimal, str]:
     match = re.match(_QUANTITY, str(quantity))
     if match is None:
@@ -91,7 +104,7 @@ def _largest_whole(value: Decimal, units: list[tuple[str, int]]) -> str:
     """`value` with the largest unit that leaves a whole number, rounded up at 10⁻⁹ as Kubernetes does."""
     if value == 0:
         return "0"
-    nano = int((value.scaleb(9)).to_integral_value(rounding="ROUND_CEILING"))
+    nano = int((value.scaleb(9)).to_integral_value(rounding=ROUND_CEILING))
     for unit, power in units:
         whole, rest = divmod(nano, 10 ** (power + 9))
         if rest == 0:
@@ -100,7 +113,8 @@ def _largest_whole(value: Decimal, units: list[tuple[str, int]]) -> str:
 
 
 def _checked_duration(value: str) -> str:
-    seconds(value)
+    if seconds(value) <= 0:
+        raise ValueError(f"{value!r} is no time at all")
     return value
 
 
@@ -114,8 +128,9 @@ Duration = Annotated[
             "maxLength": 32,
             "x-kubernetes-validations": [
                 {
-                    "rule": f"self.matches('{_DURATION.replace(chr(92), chr(92) * 2)}')",
-                    "message": "must be a duration such as 250ms, 30s, 10m or 720h",
+                    "rule": f"self.matches('{_DURATION.replace(chr(92), chr(92) * 2)}')"
+                    " && duration(self) > duration('0s')",
+                    "message": "must be a duration such as 250ms, 30s, 10m or 720h, and more than nothing",
                 }
             ],
         }
@@ -123,10 +138,16 @@ Duration = Annotated[
 ]
 """A positive Go duration of hours, minutes, seconds and milliseconds."""
 
-Quantity = Annotated[
-    str | int,
-    AfterValidator(canonical_quantity),
-    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}], "pattern": _QUANTITY, "maxLength": 32}),
-]
+_QUANTITY_SCHEMA: Final = {
+    "anyOf": [{"type": "integer"}, {"type": "string"}],
+    "minimum": 0,
+    "pattern": _QUANTITY,
+    "maxLength": 32,
+}
+
+Quantity = Annotated[str | int, AfterValidator(canonical_quantity), WithJsonSchema(_QUANTITY_SCHEMA)]
 """A Kubernetes quantity that is not negative: `500m`, `2`, `512Mi`. Parsed into its canonical text, so that two ways to
 write one quantity are one revision."""
+
+ResourceQuantity = Annotated[str | int, AfterValidator(canonical_resource), WithJsonSchema(_QUANTITY_SCHEMA)]
+"""A quantity of a container's resources."""

@@ -1,9 +1,9 @@
-"""What a model's bytes are called: one digest for a file or a folder, that coreutils can check.
+r"""What a model's bytes are called: one digest for a file or a folder, that coreutils can check.
 
-A file: its sha256. A folder: the sha256 over the sorted lines `<sha256>  <path>\\n`, one for each file at any depth,
+A file: its sha256. A folder: the sha256 over the sorted lines `<sha256>  <path>\n`, one for each file at any depth,
 paths relative with slashes. The same by hand:
 
-    cd model && find . -type f -printf '%P\\0' | xargs -0 sha256sum | LC_ALL=C sort | sha256sum
+    cd model && find . -type f -printf '%P\0' | xargs -0 sha256sum | LC_ALL=C sort | sha256sum
 
 Empty folders, times and permissions do not count. A symbolic link counts as what it leads to, under its own path; one
 that leads out of the folder is refused, since what it leads to is not part of what was checked.
@@ -74,7 +74,7 @@ def _walk(
         real = Path(entry.path).resolve() if entry.is_symlink() else Path(entry.path)
         if entry.is_symlink() and not real.is_relative_to(root):
             raise ArtifactError(Reason.UNSAFE_PATH, f"the link {path} leads out of the model's folder, to {real}")
-        mode = os.stat(entry.path).st_mode if real.exists() else 0
+        mode = real.stat().st_mode if real.exists() else 0
         if stat.S_ISDIR(mode):
             if entry.is_symlink() and real in above:
                 raise ArtifactError(Reason.UNSAFE_PATH, f"the link {path} leads to a folder that it is in")

@@ -32,7 +32,7 @@ class ModelError(ModelwayError):
 
 
 class TransientError(Exception):
-    """This try failed in a way that another may not: a dropped connection, a timeout, a 5xx, a 429.
+    """A try that failed in a way that another may not: a dropped connection, a timeout, a 5xx, a 429.
 
     `reason` is the one to report when no try is left.
     """

@@ -200,7 +200,7 @@ def _check_room(total: int | None, to: Path) -> None:
     if total is not None and total > free:
         raise ArtifactError(
             Reason.STORAGE_FULL,
-            f"the model has {total / _GIB:.2f} GiB and the volume at {to} has {free / _GIB:.2f} GiB free; give it more room",
+            f"the model has {total / _GIB:.2f} GiB and the volume at {to} {free / _GIB:.2f} GiB free; enlarge it",
         )
 
 

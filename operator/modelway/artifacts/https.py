@@ -1,7 +1,7 @@
 """`https://`: one file from a web server, through httpx.
 
 Redirects are followed as long as they stay on https; credentials go to the host that was named and, as httpx has it, to
-no other. The body is taken as it is stored (`Accept-Encoding: identity`): lengths, ranges and digests are of those bytes.
+no other. The body is taken as it is stored (`Accept-Encoding: identity`): lengths, ranges, digests are of those bytes.
 """
 
 import base64
@@ -20,7 +20,6 @@ from modelway.artifacts.reasons import Reason
 from modelway.artifacts.source import Entry, Listing, Opened
 from modelway.artifacts.uri import Location
 
-CHUNK: Final = 1 << 20
 _TIMEOUT: Final = httpx.Timeout(30.0, connect=5.0)
 _PASSING: Final = {408, 425, 429}
 
@@ -66,7 +65,8 @@ class HttpsSource:
 
     def _chunks(self, response: httpx.Response) -> Iterator[bytes]:
         try:
-            yield from response.iter_raw(CHUNK)
+            # In whatever pieces the network brings: gathered into blocks, a cut would lose what a block had so far.
+            yield from response.iter_raw()
         except httpx.HTTPError as error:
             raise self._translated(error) from error
         finally:

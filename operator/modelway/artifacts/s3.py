@@ -23,9 +23,10 @@ from obstore.store import S3Store
 from modelway.artifacts.errors import ArtifactError, SourceChangedError, TransientError
 from modelway.artifacts.reasons import Reason
 from modelway.artifacts.source import Entry, Listing, Opened
-from modelway.artifacts.uri import Location
+from modelway.artifacts.uri import Location, redact
 
-CHUNK: Final = 1 << 20
+# Small: when the connection is cut, what was gathered for the next chunk is lost.
+CHUNK: Final = 1 << 16
 _STALL: Final = timedelta(seconds=30)
 _CONNECT: Final = timedelta(seconds=5)
 # The timeout of a whole request would end every long download; a stall ends by _STALL.
@@ -45,6 +46,15 @@ _KEYS: Final = {
     "AWS_SESSION_TOKEN": "session_token",
     "AWS_REGION": "region",
     "AWS_METADATA_ENDPOINT": "metadata_endpoint",
+}
+# Error codes, whatever status they come with.
+_ELSEWHERE: Final = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
+_WRONG_CREDENTIALS: Final = {
+    "SignatureDoesNotMatch": "the secret key is wrong",
+    "InvalidAccessKeyId": "the access key is not known there",
+    "XAdminUserNotFound": "the access key is not known there",  # versitygw
+    "ExpiredToken": "the session token has expired",
+    "InvalidToken": "the session token is wrong",
 }
 
 
@@ -115,6 +125,11 @@ def _store(bucket: str, environ: Mapping[str, str], *, anonymous: bool) -> S3Sto
     values = {key: environ[name].strip() for name, key in _KEYS.items() if environ.get(name, "").strip()}
     endpoint = (environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or "").strip().rstrip("/")
     if endpoint:
+        # obstore does not refuse what is no URL: it panics, in Rust.
+        if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s?#]*)?", endpoint):
+            raise ArtifactError(
+                Reason.INVALID_URI, f"AWS_ENDPOINT_URL is no URL: {redact(endpoint)}; write https://host"
+            )
         values["endpoint"] = endpoint
     options: dict[str, Any] = {
         "connect_timeout": _CONNECT,
@@ -156,40 +171,44 @@ def _entry(meta: Any, path: str) -> Entry:
 
 
 def translate(text: str, location: Location, *, anonymous: bool) -> ArtifactError | TransientError:
-    """Turn the text of an obstore error into an error of ours. Pure; the table of `tests/unit/artifacts/test_s3_errors.py`."""
+    """Turn the text of an obstore error into an error of ours. Pure."""
     code = _found(r"<Code>(\w+)</Code>", text)
     status = int(_found(r"status code: (\d{3})", text) or 0)
+    if status or code or "redirect without LOCATION" in text:
+        return _answered(status, code, text, location, anonymous=anonymous)
     if "parsing Path" in text or "empty path segment" in text:
         return ArtifactError(Reason.UNSAFE_PATH, f"{location}: a key has an empty, . or .. part in it")
-    if code == "NoSuchBucket":
-        return ArtifactError(Reason.BUCKET_NOT_FOUND, f"there is no bucket {location.host}; check {location}")
-    if code in {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"} or (
-        status in {301, 307} or "redirect without LOCATION" in text
-    ):
-        right = _found(r"<Region>([\w-]+)</Region>", text)
-        hint = f"it is in {right}; set AWS_REGION to that" if right else "set AWS_REGION to the bucket's"
-        return ArtifactError(Reason.WRONG_REGION, f"the bucket {location.host} is in another region: {hint}")
-    if status in {401, 403} or code in {"InvalidAccessKeyId", "XAdminUserNotFound", "ExpiredToken", "InvalidToken"}:
-        return _denied(code, location, anonymous=anonymous)
-    if status == 412 or code == "InvalidRange":
-        return SourceChangedError("was replaced while it was being read")
-    if status == 404:
-        return ArtifactError(Reason.ARTIFACT_NOT_FOUND, f"the bucket {location.host} holds nothing at {location}")
     if "InvalidCertificate" in text or "invalid peer certificate" in text:
         return ArtifactError(
             Reason.CERTIFICATE_REFUSED,
             "the certificate of the S3 endpoint is not trusted; put the authority's PEM into CA_BUNDLE",
         )
-    if "builder error" in text:
-        return ArtifactError(Reason.DOWNLOAD_FAILED, "the S3 endpoint is not usable; AWS_ENDPOINT_URL should be a URL")
-    if status and status not in {408, 425, 429} and status < 500:
-        return ArtifactError(Reason.DOWNLOAD_FAILED, f"the store answers {status} {code}".rstrip() + f" for {location}")
-    if status:
-        return TransientError(f"the store answers {status} {code}".rstrip())
-    cause = _found(r'message: "([^"]+)"', text) or _found(r'error: "([^"]+)"', text)
     if "UnexpectedEof" in text or "IncompleteBody" in text:
         return TransientError("the connection was cut", reason=Reason.TRUNCATED)
-    return TransientError(f"the store cannot be reached: {cause or _first_line(text)}")
+    cause = _found(r'message: "([^"]+)"', text) or _found(r'error: "([^"]+)"', text) or _first_line(text)
+    return TransientError(f"the store cannot be reached: {cause}")
+
+
+def _answered(
+    status: int, code: str, text: str, location: Location, *, anonymous: bool
+) -> ArtifactError | TransientError:
+    """The store answered, with an error."""
+    named = f"{status} {code}".rstrip()
+    if code == "NoSuchBucket":
+        return ArtifactError(Reason.BUCKET_NOT_FOUND, f"there is no bucket {location.host}; check {location}")
+    if code in _ELSEWHERE or status in {0, 301, 307}:
+        region = _found(r"<Region>([\w-]+)</Region>", text)
+        hint = f"it is in {region}; set AWS_REGION to that" if region else "set AWS_REGION to the bucket's"
+        return ArtifactError(Reason.WRONG_REGION, f"the bucket {location.host} is in another region: {hint}")
+    if status in {401, 403} or code in _WRONG_CREDENTIALS:
+        return _denied(code, location, anonymous=anonymous)
+    if status == 404:
+        return ArtifactError(Reason.ARTIFACT_NOT_FOUND, f"the bucket {location.host} holds nothing at {location}")
+    if status in {412, 416}:
+        return SourceChangedError("was replaced while it was being read")
+    is_passing = status in {408, 425, 429} or status >= 500
+    problem = f"the store answers {named} for {location}"
+    return TransientError(problem) if is_passing else ArtifactError(Reason.DOWNLOAD_FAILED, problem)
 
 
 def _denied(code: str, location: Location, *, anonymous: bool) -> ArtifactError:
@@ -199,13 +218,7 @@ def _denied(code: str, location: Location, *, anonymous: bool) -> ArtifactError:
             f"the store asks for credentials for {location} and none are given; set credentialsSecretRef, "
             "or a service account with a role",
         )
-    because = {
-        "SignatureDoesNotMatch": "the secret key is wrong",
-        "InvalidAccessKeyId": "the access key is not known there",
-        "XAdminUserNotFound": "the access key is not known there",
-        "ExpiredToken": "the session token has expired",
-        "InvalidToken": "the session token is wrong",
-    }.get(code, "the credentials lack the right to read it, or to list the bucket")
+    because = _WRONG_CREDENTIALS.get(code, "the credentials lack the right to read it, or to list the bucket")
     return ArtifactError(Reason.ACCESS_DENIED, f"access to {location} is denied: {because}")
 
 

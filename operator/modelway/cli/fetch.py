@@ -40,7 +40,9 @@ def fetch(uri: str, target: Path, pin_file: Path | None, mounted: bool) -> None:
         fetched = fetching.fetch(uri, target, pin=fetching.read_pin(pin_file), mounted=mounted)
     except ModelwayError as error:
         failure = error
-    except Exception as error:
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a panic in obstore's Rust is no Exception
         log.exception("fetch_crashed")
         failure = ArtifactError(Reason.INTERNAL_ERROR, f"fetching failed: {type(error).__name__}")
     else:

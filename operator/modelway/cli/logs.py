@@ -49,7 +49,6 @@ def configure(*, level: str | None = None, form: str | None = None, environ: Map
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
     )
 
     handler = logging.StreamHandler(sys.stderr)

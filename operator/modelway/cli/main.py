@@ -44,11 +44,13 @@ def run_operator() -> None:
 @click.option("--output", type=click.Path(path_type=Path), help="Write to this file instead of standard output.")
 def crds(output: Path | None) -> None:
     """Print the CustomResourceDefinition as YAML."""
-    from modelway.api import crd  # type: ignore[attr-defined,unused-ignore]
+    import yaml
 
-    text: str = crd.render()
+    from modelway.api import crd
+
+    text: str = yaml.safe_dump(crd.render(), sort_keys=False, width=120, allow_unicode=True)
     if output is None:
-        click.echo(text, nl=not text.endswith("\n"))
+        click.echo(text, nl=False)
     else:
         output.write_text(text)
 

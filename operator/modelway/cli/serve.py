@@ -19,14 +19,11 @@ def _name(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     return value
 
 
-def _globals(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> frozenset[tuple[str, str]]:
-    pairs = set()
+def _globals(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
     for value in values:
-        module, dot, name = value.rpartition(".")
-        if not dot or not all(part.isidentifier() for part in value.split(".")):
+        if "." not in value or not all(part.isidentifier() for part in value.split(".")):
             raise click.BadParameter(f'"{value}" is not of the form module.name')
-        pairs.add((module, name))
-    return frozenset(pairs)
+    return frozenset(values)
 
 
 @click.command()

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 import signal
+import sys
 from time import monotonic
 from typing import Any, Final
 
@@ -19,11 +20,11 @@ import uvloop
 from modelway.api.kinds import CHILD_KINDS, MODEL_DEPLOYMENT, POD
 from modelway.api.names import MANAGED_SELECTOR
 from modelway.controller.health import Health
-from modelway.controller.host import Host, find_connection
+from modelway.controller.host import Host, NoClusterError, find_connection
 from modelway.controller.metrics import Metrics, make_metrics
 from modelway.controller.queue import Queue
 from modelway.controller.reconciler import Reconciler
-from modelway.controller.settings import OperatorSettings
+from modelway.controller.settings import OperatorSettings, SettingsError, read_settings
 from modelway.kube.client import Client
 from modelway.kube.connection import Connection
 from modelway.kube.errors import ApiError, Conflict, Deposed
@@ -43,9 +44,14 @@ _GRACE_SECONDS: Final = 20.0
 """Longest time that work in progress may take to end; less than the pod's own grace."""
 
 
-def main(settings: OperatorSettings) -> int:
-    """Run the operator until a signal; gives the process' exit code."""
-    return uvloop.run(run(settings, find_connection()))
+def main() -> int:
+    """Run the operator with the settings of the environment until a signal; gives the process' exit code."""
+    try:
+        settings, connection = read_settings(), find_connection()
+    except (SettingsError, NoClusterError) as error:
+        print(f"modelway operator: {error}", file=sys.stderr)  # noqa: T201 - nobody reads logs of what did not start
+        return 2
+    return uvloop.run(run(settings, connection))
 
 
 async def run(settings: OperatorSettings, connection: Connection) -> int:
@@ -122,8 +128,11 @@ class Operator:
         hosting = asyncio.create_task(self._hosted())
         stopping = asyncio.create_task(self._stop.wait())
         done, _ = await asyncio.wait({leading, hosting, stopping, *watching}, return_when=asyncio.FIRST_COMPLETED)
-        code = 0 if done <= {hosting, stopping} and not any(task.exception() for task in done) else 1
-        await self._end(code, leading)
+        errors = [error for task in done if (error := task.exception()) is not None]
+        for error in errors:
+            _log.error("ended", error=str(error), exc_info=error)
+        code = 0 if not errors and done <= {hosting, stopping} else 1
+        await self._end(code)
         self._stop.set()
         await _cancelled(leading, hosting, stopping, *watching)
         return code
@@ -134,12 +143,10 @@ class Operator:
         await self._client.close()
         await self._lease_client.close()
 
-    async def _end(self, code: int, leading: asyncio.Task[None]) -> None:
+    async def _end(self, code: int) -> None:
         """Begin nothing new; when the end is orderly, let work end and give the lease back."""
         self._queue.close()
         if code != 0:
-            if leading.done() and not leading.cancelled() and (error := leading.exception()):
-                _log.error("ended", error=str(error))
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_SECONDS):

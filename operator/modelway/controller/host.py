@@ -5,7 +5,9 @@ write bookkeeping into the user's object and lose deletions after a relist (docs
 """
 
 import asyncio
+import dataclasses
 import logging
+import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -74,6 +76,8 @@ class Host:
             registry=self._registry,
             settings=self._settings(),
             standalone=True,
+            # Else kopf asks the system for the name of the user, which a container may not have.
+            identity="modelway",  # type: ignore[arg-type]  # a NewType of str that kopf does not export
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
             stop_flag=stop,
@@ -107,6 +111,10 @@ def _login() -> kopf.ConnectionInfo:
     info = kopf.login_with_service_account(**context) or kopf.login_with_kubeconfig(**context)
     if info is None:
         raise NoClusterError("no cluster found: neither a service account (in a pod) nor a kubeconfig; set KUBECONFIG")
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    if host and _ACCOUNT_TOKEN.is_file():
+        # By address, as Kubernetes' own clients do: the operator must not need the cluster's DNS.
+        info = dataclasses.replace(info, server=f"https://{f'[{host}]' if ':' in host else host}:{port}")
     return info
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from modelway.api.kinds import MODEL_DEPLOYMENT, POD
+from modelway.api.kinds import CONTROLLER_REVISION, MODEL_DEPLOYMENT, POD
 from modelway.api.names import FIELD_MANAGER
 from modelway.api.resource import ModelDeployment
 from modelway.api.status import Status
@@ -38,6 +38,7 @@ class _Memory:
     """What is remembered of one ModelDeployment between looks; losing it costs at most a few writes."""
 
     refusals: dict[ChildKey, Refusal]
+    records: tuple[Object, ...] = ()
     refused_looks: int = 0
     status_written_at: float = float("-inf")
 
@@ -91,6 +92,7 @@ class Reconciler:
         if decision.decides:
             raw = await self._write_status(raw, decision, memory)
         refusals = await self._applier.carry_out(owner, resource.metadata.uid, decision)
+        memory.records = tuple(child.body for child in decision.children if child.kind == CONTROLLER_REVISION)
         if refusals != memory.refusals:
             memory.refusals = refusals
             resource = ModelDeployment.parse(raw)
@@ -106,7 +108,9 @@ class Reconciler:
                 pods.append(obj)
             elif is_controlled_by(obj, resource.metadata.uid):
                 children[ChildKey(*key)] = obj
-        return Observed(resource=resource, children=children, pods=tuple(pods), refusals=memory.refusals)
+        return Observed(
+            resource=resource, children=children, pods=tuple(pods), refusals=memory.refusals, records=memory.records
+        )
 
     async def _tell(self, raw: Object, decision: Plan, memory: _Memory) -> float | None:
         """Write the status if it says something new; counts alone may wait. Gives the seconds that they have to."""

@@ -7,7 +7,7 @@ revision that served before keeps its pods until nobody can be sent to it any mo
 
 from dataclasses import dataclass
 
-from modelway.api.kinds import DEPLOYMENT
+from modelway.api.kinds import AUTOSCALER, DEPLOYMENT
 from modelway.api.names import child_name
 from modelway.api.spec import Serving
 from modelway.plan.failures import digests
@@ -47,7 +47,7 @@ def arm_of(observed: Observed, revision: Revision) -> Arm:
     return Arm(revision, observed.children.get(ChildKey(DEPLOYMENT, name)))
 
 
-def candidate_replicas(serving: Serving, stable: Arm | None) -> int:
+def needed_replicas(serving: Serving, stable: Arm | None) -> int:
     """How many pods a candidate needs to take over from `stable`: its count as it is now, so that none is missing."""
     live = stable.asked if stable is not None else 0
     if serving.replicas is not None:
@@ -58,9 +58,32 @@ def candidate_replicas(serving: Serving, stable: Arm | None) -> int:
     return live if stable is not None else 1
 
 
-def stable_replicas(serving: Serving) -> int | None:
-    """How many pods the serving revision is told to have; None where an autoscaler or the user decides."""
-    return serving.replicas
+def candidate_replicas(observed: Observed, candidate: Arm, stable: Arm | None) -> int | None:
+    """How many pods a candidate is told to have; None where an autoscaler decides, for want of a stable revision."""
+    if stable is None and candidate.asked > 0 and _has_autoscaler(observed, candidate):
+        return None
+    return needed_replicas(observed.resource.spec.serving, stable)
+
+
+def stable_replicas(observed: Observed, stable: Arm) -> int | None:
+    """How many pods the serving revision is told to have; None where an autoscaler or the user decides.
+
+    Nobody decides about a Deployment that was deleted: it gets back what it had. And an autoscaler leaves one without
+    pods alone, so the one that is only now made finds its minimum.
+    """
+    serving, told = observed.resource.spec.serving, observed.resource.status.stable
+    if serving.replicas is not None:
+        return serving.replicas
+    had = stable.asked
+    if stable.deployment is None:
+        had = told.replicas if told is not None and told.revision == stable.revision.hash else 1
+    if had == 0 and serving.autoscaling is not None and not _has_autoscaler(observed, stable):
+        return serving.autoscaling.min_replicas or 1
+    return had if stable.deployment is None else None
+
+
+def _has_autoscaler(observed: Observed, arm: Arm) -> bool:
+    return ChildKey(AUTOSCALER, child_name(observed.resource.metadata.name, arm.revision.hash)) in observed.children
 
 
 def found_digest(observed: Observed, revision: Revision, *, wanted: int) -> str | None:

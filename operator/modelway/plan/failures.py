@@ -6,6 +6,7 @@ looked at in the order of their names and messages hold no pod's name, so that t
 Called by `plan.plan`. Pure.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -22,18 +23,24 @@ _WAITING: Final = {
     "ErrImagePull": Reason.IMAGE_PULL_BACK_OFF,
     "ErrImageNeverPull": Reason.IMAGE_PULL_BACK_OFF,
     "InvalidImageName": Reason.IMAGE_PULL_BACK_OFF,
-    "CreateContainerConfigError": Reason.SECRET_MISSING,
+    "CreateContainerConfigError": Reason.CONTAINER_CANNOT_RUN,
     "CreateContainerError": Reason.CONTAINER_CANNOT_RUN,
     "RunContainerError": Reason.CONTAINER_CANNOT_RUN,
 }
+_MISSING: Final = re.compile(r"secret|configmap", re.IGNORECASE)
+_OVER_QUOTA: Final = re.compile(r"(exceeded|failed) quota|(maximum|minimum) \S+ usage per |limit to request ratio")
+"""What the admission of ResourceQuota and of LimitRange say; neither names itself."""
+_POD_NAME: Final = re.compile(r'^pods "[^"]*" is ')
+_REASON: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
+"""What may stand as a condition's and an Event's reason; an image of the user's may say anything."""
 _LONGEST: Final = 2000
-"""Characters of a container's words that are passed on."""
+"""Characters of somebody's words that are passed on."""
 
 
 def failure_of_refusals(refusals: Mapping[ChildKey, Refusal]) -> Failure | None:
     """The first child that the API server refused, if any."""
     for key, refusal in sorted(refusals.items(), key=lambda item: (item[0].kind.name, item[0].name)):
-        return Failure(reason=refusal.reason, message=f"{key.kind.name} {key.name}: {refusal.message}")
+        return Failure(reason=refusal.reason, message=f"{key.kind.name} {key.name}: {refusal.message}"[:_LONGEST])
     return None
 
 
@@ -83,7 +90,10 @@ def _of_container(container: Object) -> tuple[str, str] | None:
     name, state = container["name"], container.get("state", {})
     waiting = state.get("waiting", {})
     if reason := _WAITING.get(waiting.get("reason", "")):
-        return reason, f"{name}: {waiting.get('message') or waiting['reason']}"
+        said = waiting.get("message") or waiting["reason"]
+        if waiting["reason"] == "CreateContainerConfigError" and _MISSING.search(said):
+            reason = Reason.SECRET_MISSING
+        return reason, f"{name}: {said}"
     ended = state.get("terminated") or container.get("lastState", {}).get("terminated")
     if ended is None or container.get("ready") or (ended.get("exitCode") == 0 and "terminated" in state):
         return None
@@ -93,8 +103,9 @@ def _of_container(container: Object) -> tuple[str, str] | None:
             f"{name}: used more memory than its limit and was killed; raise resources.limits.memory",
         )
     words = _words(ended.get("message", ""))
-    if isinstance(words.get("reason"), str) and isinstance(words.get("message"), str):
-        return words["reason"], words["message"]
+    reason, message = words.get("reason"), words.get("message")
+    if isinstance(reason, str) and isinstance(message, str) and _REASON.fullmatch(reason):
+        return reason, message
     said = f": {ended['message'].strip()}" if ended.get("message") else ""
     fallback = Reason.FETCH_FAILED if name == CONTAINER_FETCH else Reason.CRASH_LOOP_BACK_OFF
     return fallback, f"{name}: ended with exit code {ended.get('exitCode')}{said}"
@@ -103,12 +114,10 @@ def _of_container(container: Object) -> tuple[str, str] | None:
 def _of_deployment(deployment: Object, revision: str) -> Failure | None:
     for condition in deployment.get("status", {}).get("conditions", ()):
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            message = condition.get("message", "")
-            quota = "exceeded quota" in message or "LimitRange" in message
-            reason = Reason.QUOTA_EXCEEDED if quota else Reason.CHILD_REFUSED
-            return Failure(
-                reason=reason, message=f"{DEPLOYMENT.name}: pods cannot be made: {message}", revision=revision
-            )
+            said = _POD_NAME.sub("", condition.get("message", ""))
+            reason = Reason.QUOTA_EXCEEDED if _OVER_QUOTA.search(said) else Reason.CHILD_REFUSED
+            message = f"{DEPLOYMENT.name}: pods cannot be made: {said}"
+            return Failure(reason=reason, message=message[:_LONGEST], revision=revision)
     return None
 
 

@@ -44,10 +44,11 @@ def plan(observed: Observed, *, settings: Settings, now: datetime) -> Plan:
     roles = decide_roles(observed, known=known, wanted=wanted, now=now)
     drained = _drained(roles, now)
     desired = _children(observed, roles, known, drained=drained is None)
+    kept = {child.key for child in desired}
     status = describe(observed, roles, settings=settings, now=now)
     return Plan(
         children=desired,
-        removals=tuple(key for key in observed.children if key not in {child.key for child in desired}),
+        removals=tuple(key for key in observed.children if key not in kept),
         evictions=tuple(pod for revision in roles.in_use() for pod in pods_to_evict(observed, revision)),
         status=status,
         decides=_roles_of(status) != _roles_of(resource.status),
@@ -76,15 +77,18 @@ def _drained(roles: Roles, now: datetime) -> float | None:
 def _children(observed: Observed, roles: Roles, known: dict[str, Revision], *, drained: bool) -> tuple[Child, ...]:
     resource, serving = observed.resource, observed.resource.spec.serving
     stable = arm_of(observed, roles.stable) if roles.stable else None
+    candidate = arm_of(observed, roles.candidate) if roles.candidate else None
     result: list[Child] = []
-    if roles.stable is not None:
-        result += _arm(resource, roles.stable, replicas=stable_replicas(serving))
-    if roles.candidate is not None:
-        result += _arm(resource, roles.candidate, replicas=candidate_replicas(serving, stable))
-    for revision in _retired(observed, roles, known):
+    if stable is not None:
+        result += _arm(resource, stable.revision, replicas=stable_replicas(observed, stable))
+    if candidate is not None:
+        result += _arm(resource, candidate.revision, replicas=candidate_replicas(observed, candidate, stable))
+    retired = _retired(observed, roles, known)
+    for revision in retired:
         result += _retired_arm(observed, revision, replicas=0 if drained else None)
     if roles.in_use():
-        ports = sorted({pod_port(revision.template) for revision in roles.in_use()})
+        answering = [*roles.in_use(), *(revision for revision in retired if arm_of(observed, revision).asked > 0)]
+        ports = sorted({pod_port(revision.template) for revision in answering})
         result += [children.network_policy(resource, ports), children.disruption_budget(resource)]
     if (front := roles.front) is not None:
         result.append(children.service(resource, front, service_ports(front.template)))

@@ -6,11 +6,11 @@ nothing. Called by `plan.plan`, first of all. Pure.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from modelway.api.kinds import CONTROLLER_REVISION, DEPLOYMENT
-from modelway.api.names import ANNOTATION_DIGEST, ANNOTATION_TEMPLATE, LABEL_REVISION
+from modelway.api.kinds import CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT
+from modelway.api.names import ANNOTATION_DIGEST, ANNOTATION_TEMPLATE, CONTAINER_FETCH, LABEL_REVISION, PIN_KEY
 from modelway.api.spec import Spec
 from modelway.plan.canonical import digest_of, without_empty
 from modelway.plan.types import Object, Observed
@@ -53,7 +53,8 @@ class Revision:
     @property
     def has_model(self) -> bool:
         """Whether a model is fetched at all; an image may bring its own."""
-        return bool(self._model)
+        containers = self.template.get("spec", {}).get("initContainers", ())
+        return any(container["name"] == CONTAINER_FETCH for container in containers)
 
     @property
     def is_pinned(self) -> bool:
@@ -84,18 +85,15 @@ def revision_hash(resolved: Mapping[str, Any]) -> str:
 def known_revisions(observed: Observed) -> dict[str, Revision]:
     """All revisions that can be used as they were, by hash.
 
-    A ControllerRevision that was deleted while its Deployment lives is read back from the Deployment, so that losing
-    the one does not change the other.
+    A ControllerRevision that was deleted is known from the last plan, or else read back from its Deployment, so that
+    losing the record changes no pod.
     """
-    found = {}
-    for key, obj in observed.children.items():
-        if key.kind == CONTROLLER_REVISION:
-            revision = _from_object(obj)
-            found[revision.hash] = revision
+    live = (obj for key, obj in observed.children.items() if key.kind == CONTROLLER_REVISION)
+    found = {revision.hash: revision for revision in map(_from_object, (*observed.records, *live))}
     for key, obj in observed.children.items():
         if key.kind == DEPLOYMENT and (lost := obj["metadata"]["labels"].get(LABEL_REVISION)) not in found:
             found[lost] = Revision(hash=lost, spec={}, template=obj["spec"]["template"], number=0)
-    return found
+    return {name: _with_pin(observed, revision) for name, revision in found.items()}
 
 
 def wanted_revision(
@@ -107,12 +105,12 @@ def wanted_revision(
     latest = max((revision.number for revision in known.values()), default=0)
     old = known.get(name)
     if old is None:
-        return Revision(hash=name, spec=resolved, template=render(name), number=latest + 1)
+        return _with_pin(observed, Revision(hash=name, spec=resolved, template=render(name), number=latest + 1))
     if not old.spec:  # read back from its Deployment
         rendered = render(name)
         same = _template_mark(observed, name) == digest_of(rendered)
         template = rendered if same else old.template
-        return Revision(hash=name, spec=resolved, template=template, number=latest + 1)
+        return _with_pin(observed, Revision(hash=name, spec=resolved, template=template, number=latest + 1))
     if old.number == latest:
         return old
     return Revision(hash=name, spec=old.spec, template=old.template, number=latest + 1, pinned=old.pinned)
@@ -133,6 +131,24 @@ def _from_object(obj: Object) -> Revision:
         number=obj.get("revision", 0),
         pinned=metadata.get("annotations", {}).get(ANNOTATION_DIGEST),
     )
+
+
+def _with_pin(observed: Observed, revision: Revision) -> Revision:
+    """`revision` with the digest that was found for it, when its record does not say so (any more).
+
+    A process may have been killed after the status was written and before the record was, or somebody has deleted the
+    record: the pin outlives both.
+    """
+    if revision.digest is not None:
+        return revision
+    status = observed.resource.status
+    for role in (status.stable, status.candidate):
+        if role is not None and role.revision == revision.hash and role.digest:
+            return replace(revision, pinned=role.digest)
+    for key, obj in observed.children.items():
+        if key.kind == CONFIG_MAP and obj["metadata"]["labels"].get(LABEL_REVISION) == revision.hash:
+            return replace(revision, pinned=(obj.get("data") or {}).get(PIN_KEY))
+    return revision
 
 
 def _template_mark(observed: Observed, revision: str) -> str | None:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from modelway.api.resource import ModelDeployment
 from modelway.api.status import HistoryEntry
-from modelway.plan.arms import arm_of, candidate_replicas, pods_to_evict
+from modelway.plan.arms import arm_of, needed_replicas, pods_to_evict
 from modelway.plan.revisions import Revision
 from modelway.plan.types import Observed
 
@@ -83,7 +83,7 @@ def _may_take_over(observed: Observed, candidate: Revision, stable: Revision | N
     if not candidate.is_pinned or pods_to_evict(observed, candidate):
         return False
     serving = observed.resource.spec.serving
-    needed = candidate_replicas(serving, arm_of(observed, stable) if stable else None)
+    needed = needed_replicas(serving, arm_of(observed, stable) if stable else None)
     return arm_of(observed, candidate).has_all_ready(needed)
 
 

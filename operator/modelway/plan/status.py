@@ -4,13 +4,13 @@ Messages hold no counts and no pod names: those change all the time, and each ch
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from modelway.api.conditions import Condition, Reason
 from modelway.api.kinds import SERVICE
 from modelway.api.names import pod_selector
 from modelway.api.status import Failure, RevisionStatus, Status, StatusCondition
-from modelway.plan.arms import Arm, arm_of
+from modelway.plan.arms import Arm, arm_of, needed_replicas
 from modelway.plan.failures import failure_of_pods, failure_of_refusals, has_changed_artifact
 from modelway.plan.pods import service_ports
 from modelway.plan.revisions import Revision
@@ -27,9 +27,10 @@ def describe(observed: Observed, roles: Roles, *, settings: Settings, now: datet
     stable = arm_of(observed, roles.stable) if roles.stable else None
     candidate = arm_of(observed, roles.candidate) if roles.candidate else None
     failure = find_failure(observed, roles)
+    asleep = candidate is not None and needed_replicas(resource.spec.serving, stable) == 0
     verdicts: dict[Condition, _Verdict] = {
-        Condition.READY: _ready(observed, stable, failure),
-        Condition.RECONCILING: _reconciling(observed, roles, failure),
+        Condition.READY: _ready(observed, stable, failure, asleep=asleep),
+        Condition.RECONCILING: _reconciling(observed, roles, failure, asleep=asleep),
         Condition.STALLED: _stalled(observed, stable, roles, failure),
         Condition.NAME_CONFLICT: _name_conflict(observed),
         Condition.ARTIFACT_CHANGED: _artifact_changed(observed, roles),
@@ -76,24 +77,31 @@ def find_failure(observed: Observed, roles: Roles) -> Failure | None:
     return None
 
 
-def _ready(observed: Observed, stable: Arm | None, failure: Failure | None) -> _Verdict:
+_ASLEEP: Final = "scaled to zero: nothing answers until there are replicas again"
+
+
+def _ready(observed: Observed, stable: Arm | None, failure: Failure | None, *, asleep: bool) -> _Verdict:
     told = failure.message if failure else ""
+    if stable is None and asleep and failure is None:
+        return True, Reason.SCALED_TO_ZERO, _ASLEEP
     if stable is None:
         return False, Reason.NOT_YET_SERVING, told or "no revision has been ready yet"
     if refusal := observed.refusals.get(ChildKey(SERVICE, observed.resource.metadata.name)):
         return False, refusal.reason, refusal.message
     if stable.deployment is not None and stable.asked == 0:
-        return True, Reason.SCALED_TO_ZERO, "scaled to zero: nothing answers until there are replicas again"
+        return True, Reason.SCALED_TO_ZERO, _ASLEEP
     if stable.ready == 0:
         return False, Reason.NO_READY_PODS, told or "no pod of the stable revision is ready"
     return True, Reason.SERVING, f"revision {stable.revision.hash} answers"
 
 
-def _reconciling(observed: Observed, roles: Roles, failure: Failure | None) -> _Verdict:
+def _reconciling(observed: Observed, roles: Roles, failure: Failure | None, *, asleep: bool) -> _Verdict:
     if observed.resource.spec.paused:
         return False, Reason.PAUSED, "paused: a changed spec is not acted on"
     if roles.candidate is None:
         return False, Reason.UP_TO_DATE, "the revision of the spec is the one that serves"
+    if asleep:  # nothing is being made: a revision whose bytes no pod has seen waits for the first one
+        return False, Reason.SCALED_TO_ZERO, f"revision {roles.candidate.hash} is started when there are replicas again"
     message = f"revision {roles.candidate.hash} is being started"
     if roles.stable is not None:
         message += f"; revision {roles.stable.hash} serves until it is ready"
@@ -140,6 +148,8 @@ def _revision_status(arm: Arm | None) -> RevisionStatus | None:
     )
 
 
+_LONGEST: Final = 2000
+"""Characters of a condition's message; some are other people's words."""
 _ALWAYS = {Condition.READY, Condition.RECONCILING, Condition.STALLED}
 
 
@@ -162,7 +172,7 @@ def _conditions(
                 observed_generation=generation,
                 last_transition_time=now if was is None or changed else was.last_transition_time,
                 reason=reason,
-                message=message,
+                message=message[:_LONGEST],
             )
         )
     return tuple(result)

@@ -51,12 +51,14 @@ class Observed:
         children: live objects that are controlled by the resource.
         pods: live pods of its revisions, in no particular order.
         refusals: children that the API server refused at the last try.
+        records: ControllerRevisions as the last plan had them; what a deleted one is rebuilt from. Empty after a start.
     """
 
     resource: ModelDeployment
     children: Mapping[ChildKey, Object] = field(default_factory=dict)
     pods: tuple[Object, ...] = ()
     refusals: Mapping[ChildKey, Refusal] = field(default_factory=dict)
+    records: tuple[Object, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from modelway.server.options import ServerOptions
 from modelway.server.pace import Pace
 from modelway.server.pool import Pool
 from modelway.server.reading import read_body
-from modelway.server.tensors import Batch
+from modelway.server.wire import Request, Wire
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -34,6 +34,7 @@ Handler = Callable[[], "Answer"]
 # A body up to this size is decoded on the event loop (about 0.3 ms); a larger one in a thread, with its prediction.
 INLINE_BODY: Final = 64 * 1024
 _JSON: Final = b"application/json"
+_WIRES: Final[Mapping[str, Wire]] = {"v1": v1, "v2": v2}
 
 
 class Phase(StrEnum):
@@ -66,7 +67,7 @@ class App:
         self.phase = Phase.LOADING
         self.in_flight = 0
         self.loaded: Loaded | None = None
-        self.pool = Pool(concurrency=options.concurrency, queue=options.queue)
+        self.pool = Pool(concurrency=options.concurrency, queue=options.queue, timeout=options.timeout)
         self.metrics = self._metrics(options.version)
         self._pace: Pace | None = None
         self._log = structlog.get_logger()
@@ -127,59 +128,58 @@ class App:
 
     async def _predict(self, protocol: str, scope: Scope, receive: Receive, start: float) -> Answer:
         try:
-            body = await read_body(scope["headers"], receive, limit=self.options.max_body, timeout=self.options.timeout)
-            loaded, pace = self.loaded, self._pace
-            if loaded is None or pace is None:
-                raise _not_ready()
-            if len(body) > INLINE_BODY:
-                work: Callable[[], tuple[bytes, int]] = partial(self._whole, protocol, body, loaded)
-            else:
-                request = _parse(protocol, body, loaded)
-                rows = request.rows if isinstance(request, Batch) else request.batch.rows
-                if pace.allows_inline(rows):
-                    begin = time.thread_time()
-                    answer, rows = self._finish(request, loaded)
-                    pace.note(time.thread_time() - begin)
-                    self.metrics.rows(protocol, rows)
-                    return Answer(200, answer)
-                work = partial(self._finish, request, loaded)
-            left = self.options.timeout - (time.perf_counter() - start)
-            answer, rows = await self.pool.run(work, timeout=max(left, 0.0))
+            answer, rows = await self._computed(_WIRES[protocol], scope, receive, start)
         except RequestError as error:
             return _error(error)
-        except Exception as error:
-            # The one place for what nobody foresaw: the model's own errors, and ours.
+        except Exception as error:  # noqa: BLE001 the one place for what nobody foresaw: the model's errors, and ours
             self._log.exception("prediction_failed", protocol=protocol, error=type(error).__name__)
             return _error(RequestError(500, f"the model failed on this request: {_first_line(error)}"))
         self.metrics.rows(protocol, rows)
         return Answer(200, answer)
 
-    def _whole(self, protocol: str, body: bytes, loaded: Loaded) -> tuple[bytes, int]:
-        return self._finish(_parse(protocol, body, loaded), loaded)
+    async def _computed(self, wire: Wire, scope: Scope, receive: Receive, start: float) -> tuple[bytes, int]:
+        """The answer and its number of rows."""
+        options = self.options
+        body = await read_body(scope["headers"], receive, limit=options.max_body, timeout=options.timeout)
+        loaded, pace = self.loaded, self._pace
+        if loaded is None or pace is None:
+            raise _not_ready()
+        if len(body) > INLINE_BODY:
+            work = partial(self._parsed_and_finished, wire, body, loaded)
+        else:
+            request = wire.parse(body, loaded.model)
+            if pace.allows_inline(request.batch.rows):
+                begin = time.thread_time()
+                finished = self._finished(wire, request, loaded)
+                pace.note(time.thread_time() - begin)
+                return finished
+            work = partial(self._finished, wire, request, loaded)
+        return await self.pool.run(work, elapsed=time.perf_counter() - start)
 
-    def _finish(self, request: Batch | v2.Request, loaded: Loaded) -> tuple[bytes, int]:
-        if isinstance(request, Batch):
-            return v1.render(loaded.model.predict(request), request), request.rows
+    def _parsed_and_finished(self, wire: Wire, body: bytes, loaded: Loaded) -> tuple[bytes, int]:
+        return self._finished(wire, wire.parse(body, loaded.model), loaded)
+
+    def _finished(self, wire: Wire, request: Request, loaded: Loaded) -> tuple[bytes, int]:
         outputs = loaded.model.predict(request.batch)
-        answer = v2.render(outputs, request, name=self.options.name, version=loaded.version)
+        answer = wire.render(outputs, request, name=self.options.name, version=loaded.version)
         return answer, request.batch.rows
 
     def _other(self, scope: Scope) -> Answer:
+        """Everything that is no prediction."""
         path, method = scope["path"], scope["method"]
         handler = self._get.get(path)
-        try:
-            if handler is not None and method in {"GET", "HEAD"}:
-                answer = handler()
-                if answer.status != 200:
-                    self.metrics.count("other", answer.status)
-                return answer
-            if handler is not None or path in self._post:
-                allowed = "GET, HEAD" if handler is not None else "POST"
-                raise RequestError(405, f"{method} is not allowed here; use {allowed}", headers={"allow": allowed})
-            raise RequestError(404, self._no_such_path(path))
-        except RequestError as error:
-            self.metrics.count("other", error.status)
-            return _error(error)
+        if handler is not None and method in {"GET", "HEAD"}:
+            answer = handler()
+        elif handler is not None or path in self._post:
+            allowed = "GET, HEAD" if handler is not None else "POST"
+            answer = _error(
+                RequestError(405, f"{method} is not allowed here; use {allowed}", headers={"allow": allowed})
+            )
+        else:
+            answer = _error(RequestError(404, self._no_such_path(path)))
+        if answer.status != 200:
+            self.metrics.count("other", answer.status)
+        return answer
 
     def _no_such_path(self, path: str) -> str:
         for prefix in ("/v1/models/", "/v2/models/"):
@@ -200,7 +200,7 @@ class App:
 
     def _v2_model(self) -> Answer:
         if self.loaded is None:
-            raise _not_ready()
+            return _error(_not_ready())
         return Answer(200, v2.metadata(self.loaded.model, name=self.options.name, version=self.loaded.version))
 
     def _metrics(self, version: str | None) -> Metrics:
@@ -208,10 +208,6 @@ class App:
         return Metrics(
             model=options.name, version=version or "", revision=options.revision, in_flight=lambda: self.in_flight
         )
-
-
-def _parse(protocol: str, body: bytes, loaded: Loaded) -> Batch | v2.Request:
-    return v1.parse(body, loaded.model) if protocol == "v1" else v2.parse(body, loaded.model)
 
 
 def _not_ready() -> RequestError:

@@ -149,7 +149,7 @@ def _problem(value: object, datatype: str) -> str:
             return "" if math.isfinite(float(dtype.type(value))) else f"does not fit {datatype}"
     if isinstance(value, float) and not value.is_integer():
         return "is not an integer"
-    bounds = np.iinfo(dtype)
+    bounds = np.iinfo(dtype.str)
     return "" if bounds.min <= value <= bounds.max else f"does not fit {datatype} ({bounds.min} to {bounds.max})"
 
 

@@ -35,7 +35,7 @@ def default_threads(root: Path = CGROUP) -> int:
 
 
 def default_concurrency(root: Path = CGROUP) -> int:
-    """Predictions at once: one for each core there is to use, and never one alone, so a large request blocks no small one."""
+    """Predictions at once: one for each core, and never one alone, so that a large request blocks no small one."""
     cores = limit(root)
     available = len(os.sched_getaffinity(0))
     return max(2, min(math.ceil(cores) if cores is not None else MAX_CONCURRENCY, available))

@@ -4,7 +4,7 @@ They take the way of every request, from bytes through parsing and predicting to
 at the model alone would not: a converter that dropped the scaler, an input in another order, another version's labels.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import orjson
 
@@ -16,6 +16,9 @@ from modelway.server.errors import RequestError
 from modelway.server.formats.base import Model
 from modelway.server.metadata import FILENAME, Golden
 from modelway.server.tensors import Batch
+
+if TYPE_CHECKING:
+    from modelway.server.wire import Wire
 
 
 def ask(golden: Golden, index: int, model: Model) -> Batch:
@@ -46,11 +49,14 @@ def ask(golden: Golden, index: int, model: Model) -> Batch:
 
 def _answer(golden: Golden, model: Model) -> tuple[Batch, Any]:
     if golden.instances is not None:
-        batch = v1.parse(orjson.dumps({"instances": golden.instances}), model)
-        return batch, orjson.loads(v1.render(model.predict(batch), batch))
-    wanted = [{"name": output.get("name")} for output in golden.outputs or ()]
-    request = v2.parse(orjson.dumps({"inputs": golden.inputs, "outputs": wanted}), model)
-    answer = v2.render(model.predict(request.batch), request, name="golden", version=None)
+        wire: Wire = v1
+        body: dict[str, Any] = {"instances": golden.instances}
+    else:
+        wire = v2
+        wanted = [{"name": output.get("name")} for output in golden.outputs or ()]
+        body = {"inputs": golden.inputs, "outputs": wanted}
+    request = wire.parse(orjson.dumps(body), model)
+    answer = wire.render(model.predict(request.batch), request, name="golden", version=None)
     return request.batch, orjson.loads(answer)
 
 
@@ -67,13 +73,13 @@ def compare(answer: object, expected: object, tolerance: float, where: str) -> N
         for key, want in expected.items():
             compare(answer[key], want, tolerance, f"{where}.{key}")
     elif _is_number(expected) and _is_number(answer):
-        if not abs(answer - expected) <= tolerance * max(1.0, abs(expected)):  # type: ignore[operator]
+        if not abs(answer - expected) <= tolerance * max(1.0, abs(expected)):
             raise _failed(f"{where}: expected {expected}, got {answer} (tolerance {tolerance:g})")
     elif type(answer) is not type(expected) or answer != expected:
         raise _failed(f"{where}: expected {describe(expected)}, got {describe(answer)}")
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

@@ -11,7 +11,7 @@ from modelway.artifacts.errors import ModelError
 from modelway.artifacts.reasons import Reason
 from modelway.server import golden
 from modelway.server.formats import REGISTRY
-from modelway.server.formats.base import LoadOptions, Model
+from modelway.server.formats.base import Code, LoadOptions, Model
 from modelway.server.locate import Located, locate
 from modelway.server.options import ServerOptions
 from modelway.server.pace import Cost, measure
@@ -60,14 +60,20 @@ def load(options: ServerOptions, *, clock: Callable[[], float] = time.perf_count
 
 
 def _load(located: Located, options: ServerOptions) -> Model:
+    entry = REGISTRY[located.format]
+    if entry.runs_code and options.code is not Code.ALLOW_LIST:
+        raise ModelError(
+            Reason.CODE_REFUSED,
+            f"{located.path.name} is of a format that can run code when it is loaded, and the policy is code: Refuse; "
+            "convert the model to ONNX, or set code: AllowList",
+        )
     load_options = LoadOptions(
         threads=options.threads,
-        code=options.code,
         allowed_globals=options.allowed_globals,
         metadata=located.metadata,
     )
     try:
-        return REGISTRY[located.format].format().load(located.path, load_options)
+        return entry.format().load(located.path, load_options)
     except ImportError as error:
         raise ModelError(
             Reason.FORMAT_UNKNOWN, f"this server has no library for the format {located.format}: {error}"

@@ -33,7 +33,7 @@ def locate(model: Path, *, format_name: str | None = None) -> Located:
         source = "--format" if format_name else FILENAME
         raise ModelError(
             Reason.FORMAT_UNKNOWN,
-            f'{source} says "{name}", which is no format known here; known are {", ".join(REGISTRY)}',
+            f'{source} says "{name}", which is no known format; known are {", ".join(REGISTRY)}',
         )
     path = model if model.is_file() else _file(folder, name, metadata)
     return Located(path, name or _format_of(path), metadata)
@@ -58,12 +58,12 @@ def _file(folder: Path, name: str | None, metadata: Metadata) -> Path:
         kind = f"the format {name} ({', '.join(suffixes)})" if name else f"a known format ({', '.join(suffixes)})"
         raise ModelError(
             Reason.FORMAT_UNKNOWN,
-            f"no file has a suffix of {kind}: found {_some(files)}; set the format, or rename the file",
+            f"no file has a suffix of {kind}: found {_some(files)}; set the format, or rename it",
         )
     if len(candidates) > 1:
         raise ModelError(
             Reason.FORMAT_AMBIGUOUS,
-            f"several files could be the model: {_some(candidates)}; name one as `file` in {FILENAME}, or set the format",
+            f"several files could be the model: {_some(candidates)}; set the format, or `file` in {FILENAME}",
         )
     return candidates[0]
 
@@ -74,7 +74,7 @@ def _format_of(path: Path) -> str:
             return name
     raise ModelError(
         Reason.FORMAT_UNKNOWN,
-        f'"{path.name}" has none of the suffixes known here ({", ".join(_all_suffixes())}); set the format, or rename it',
+        f'"{path.name}" has none of the known suffixes ({", ".join(_all_suffixes())}); set the format, or rename it',
     )
 
 

@@ -17,7 +17,7 @@ class ServerOptions:
         revision: the operator's name for this configuration; a metrics label.
         format: left out: `modelway.json`, else the file's suffix.
         code: whether formats that can run code are loaded.
-        allowed_globals: exact (module, name) pairs that a pickle may use beyond the built-in list.
+        allowed_globals: exact dotted names that a pickle may use beyond the built-in list.
         host: address to listen on.
         port: port to listen on; 0 takes a free one.
         threads: CPU threads for one prediction.
@@ -37,7 +37,7 @@ class ServerOptions:
     revision: str = ""
     format: str | None = None
     code: Code = Code.REFUSE
-    allowed_globals: frozenset[tuple[str, str]] = frozenset()
+    allowed_globals: frozenset[str] = frozenset()
     host: str = "0.0.0.0"
     port: int = 8080
     threads: int = 1

@@ -2,11 +2,12 @@
 
 Handing work to a thread and back costs about 60 µs of CPU, ten times a small ONNX model (5 µs), so small predictions
 run where they are. But while one runs on the loop nobody else is answered, health checks included, so only those may
-that are known to be over within `BUDGET`: at load the model is timed with 1 row and with 64 times as many, which gives a
-price for the call and a price for each row; a request runs inline when that estimate is within the budget.
+that are known to be over within `BUDGET`: at load the model is timed with a row and with 64 times as many, which gives
+a price for the call and a price for each row; a request runs inline when that estimate is within the budget.
 
 The estimate can be wrong (cost that depends on the values), so inline runs are timed too, in CPU time of the thread,
-which a busy neighbour does not change: after `STRIKES` runs over the budget in a row everything goes to threads for good.
+which a busy neighbour does not change: after `STRIKES` runs over the budget in a row, or one far over it, everything
+goes to threads for good.
 """
 
 import time
@@ -20,9 +21,10 @@ from modelway.server.tensors import DTYPES, Batch
 
 BUDGET = 1e-3  # seconds
 STRIKES = 3
+FAR = 5
 SAMPLE_ROWS = 64
-SLOW = 50 * BUDGET  # certainly too slow: no point in timing it again
 _REPEATS = 5
+_ENOUGH = 50 * BUDGET  # seconds spent on timing a model that is too slow whatever the next run says
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,9 @@ class Pace:
 
     def note(self, seconds: float) -> None:
         """Take note of what an inline run really cost, in CPU seconds of the thread."""
-        if not self.demoted:
+        if seconds > FAR * BUDGET:
+            self._strikes = STRIKES
+        elif not self.demoted:
             self._strikes = self._strikes + 1 if seconds > BUDGET else 0
 
 
@@ -83,7 +87,7 @@ def measure(
             return Cost(call=few, row=0.0), None
         grown = _grow(batch)
         row = max(_time(model, grown, clock) - few, 0.0) / (grown.rows - batch.rows)
-    except Exception as error:  # noqa: BLE001 any library may refuse zeros; then nothing is known of its cost
+    except Exception as error:  # noqa: BLE001 a library may refuse zeros with anything
         return UNKNOWN, error
     return Cost(call=max(few - row * batch.rows, 0.0), row=row), None
 
@@ -109,14 +113,14 @@ def _grow(batch: Batch) -> Batch:
 
 
 def _time(model: Model, batch: Batch, clock: Callable[[], float]) -> float:
-    """Seconds of the quickest of some runs, after one that pays for first-use allocations. One run of a slow model."""
-    best = float("inf")
-    for repeat in range(_REPEATS + 1):
+    """Seconds of the quickest of some runs, after one that pays for first-use allocations; fewer of a slow model."""
+    model.predict(batch)
+    best, spent = float("inf"), 0.0
+    for _ in range(_REPEATS):
         start = clock()
         model.predict(batch)
         seconds = clock() - start
-        if repeat:
-            best = min(best, seconds)
-        if seconds > SLOW:
-            return min(best, seconds)
+        best, spent = min(best, seconds), spent + seconds
+        if spent > _ENOUGH:
+            break
     return best

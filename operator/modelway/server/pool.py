@@ -19,7 +19,8 @@ T = TypeVar("T")
 class Pool:
     """A bounded thread pool for one event loop."""
 
-    def __init__(self, *, concurrency: int, queue: int) -> None:
+    def __init__(self, *, concurrency: int, queue: int, timeout: float) -> None:
+        self._timeout = timeout
         self._executor = ThreadPoolExecutor(concurrency, thread_name_prefix="predict")
         self._limit = concurrency + queue
         self._occupied = 0
@@ -30,8 +31,11 @@ class Pool:
         """Predictions that run or wait."""
         return self._occupied
 
-    async def run(self, work: Callable[[], T], *, timeout: float) -> T:  # noqa: ASYNC109 the queue's wait is part of it
-        """Run `work` in a thread. Raises RequestError 503 when the queue is full, 504 after `timeout` seconds."""
+    async def run(self, work: Callable[[], T], *, elapsed: float = 0.0) -> T:
+        """Run `work` in a thread, for a request that came `elapsed` seconds ago.
+
+        Raises RequestError: 503 when the queue is full, 504 when the request's time is over.
+        """
         with self._lock:
             if self._occupied >= self._limit:
                 raise RequestError(
@@ -41,10 +45,10 @@ class Pool:
         future = self._executor.submit(work)
         future.add_done_callback(self._leave)
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(max(self._timeout - elapsed, 0.0)):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
-            raise RequestError(504, f"the prediction took longer than {timeout:g} s") from None
+            raise RequestError(504, f"the prediction took longer than {self._timeout:g} s") from None
 
     def stop(self) -> bool:
         """Take no more work and drop what waits; tells whether all threads are idle."""

@@ -16,7 +16,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any, Final, NoReturn
 
 import structlog
 import uvicorn
@@ -29,6 +29,7 @@ from modelway.server.app import App
 from modelway.server.loading import Loaded, load
 from modelway.server.options import ServerOptions
 
+BACKLOG: Final = 2048
 _log = structlog.get_logger()
 
 
@@ -71,6 +72,7 @@ async def _serve(options: ServerOptions) -> None:
             access_log=False,
             log_config=None,
             server_header=False,
+            backlog=BACKLOG,
             timeout_keep_alive=int(options.keep_alive),
             timeout_graceful_shutdown=int(options.timeout) + 1,
         )
@@ -84,18 +86,22 @@ async def _serve(options: ServerOptions) -> None:
     _log.info("listening", host=options.host, port=listener.getsockname()[1], model=options.name)
     try:
         loading = _load_in_thread(options, loop)
-        await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await _first_of(loading, stopping)
         if not stopping.done():
             loaded = loading.result()
             app.serve(loaded)
             _tell(loaded, options)
-            await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
+            await _first_of(stopping, serving)
             await _drain(app, options, stopping)
     finally:
         server.should_exit = True
         await serving
         app.pool.stop()
     _log.info("stopped")
+
+
+async def _first_of(*events: "asyncio.Future[Any]") -> None:
+    await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
 
 
 def _stop(stopping: "asyncio.Future[signal.Signals]", number: signal.Signals) -> None:
@@ -145,6 +151,7 @@ def _listen(options: ServerOptions) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((options.host, options.port))
+        listener.listen(BACKLOG)  # before anybody is told of it
     except OSError as error:
         raise ModelError(
             Reason.LISTEN_FAILED, f"cannot listen on {options.host} port {options.port}: {error.strerror}"

@@ -43,21 +43,21 @@ def datatype_of(array: Array) -> str:
 class TensorSpec:
     """One input or output of a model. A dimension of -1 takes any size; the first one is the number of rows.
 
-    `widening` tells that datatypes which numpy casts without loss are taken as well (an FP32 or INT32 tensor for FP64):
-    scikit-learn does not care, a Triton-like runtime does.
+    `lenient` is for models that have no tensors of their own: datatypes which numpy casts without loss are taken as
+    well (FP32 or INT32 for FP64), and a model's only input is taken under any name.
     """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
-    widening: bool = False
+    lenient: bool = False
 
     def takes(self, datatype: str) -> bool:
         """Whether a tensor of this datatype may be sent for this input."""
         if datatype == self.datatype:
             return True
         return (
-            self.widening
+            self.lenient
             and "BYTES" not in {datatype, self.datatype}
             and bool(np.can_cast(DTYPES[datatype], DTYPES[self.datatype], casting="safe"))
         )

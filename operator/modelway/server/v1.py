@@ -15,9 +15,10 @@ from modelway.server.arrays import describe, from_json
 from modelway.server.errors import InvalidInputError, RequestError
 from modelway.server.formats.base import Model
 from modelway.server.tensors import Array, Batch, TensorSpec
+from modelway.server.wire import Request
 
 
-def parse(body: bytes, model: Model) -> Batch:
+def parse(body: bytes, model: Model) -> Request:
     """Read a predict request for `model`. Raises InvalidInputError."""
     request = json_body.read_object(body)
     if "instances" not in request:
@@ -34,19 +35,21 @@ def parse(body: bytes, model: Model) -> Batch:
     else:
         _check_objects(instances, model.inputs)
         tensors = {spec.name: _column(instances, spec, has_booleans=has_booleans) for spec in model.inputs}
-    return Batch(tensors, rows=len(instances), wanted=model.default_outputs)
+    return Request(Batch(tensors, rows=len(instances), wanted=model.default_outputs))
 
 
-def render(outputs: Mapping[str, Array], batch: Batch) -> bytes:
-    """Write the answer to a batch."""
+def render(outputs: Mapping[str, Array], request: Request, *, name: str, version: str | None) -> bytes:
+    """Write the answer. V1 has no place for the model's name and version."""
+    del name, version
+    batch = request.batch
     columns: dict[str, Any] = {}
-    for name in batch.wanted:
-        array = outputs[name]
+    for output in batch.wanted:
+        array = outputs[output]
         if array.shape[:1] != (batch.rows,):
             raise RequestError(
-                500, f'output "{name}" of shape {list(array.shape)} has no row per instance; use the V2 protocol'
+                500, f'output "{output}" of shape {list(array.shape)} has no row per instance; use the V2 protocol'
             )
-        columns[name] = array
+        columns[output] = array
     if len(columns) == 1:
         return json_body.write({"predictions": jsonable(columns.popitem()[1])})
     names = tuple(columns)
@@ -60,8 +63,9 @@ def jsonable(array: Array) -> object:
 
 
 def _by_row(array: Array) -> list[Any]:
-    # numpy's own scalars, not Python floats: an FP32 is then written with the 9 digits it has, not with 17.
-    return array.tolist() if array.dtype.kind in "OUST" else list(np.ascontiguousarray(array))
+    # Narrow floats as numpy's own, not Python's: an FP32 is then written with the 9 digits it has, not with 17.
+    is_narrow = array.dtype.kind == "f" and array.dtype.itemsize < 8
+    return list(np.ascontiguousarray(array)) if is_narrow else array.tolist()
 
 
 def _rows(instances: list[Any], spec: TensorSpec, features: Sequence[str], *, has_booleans: bool) -> Array:
@@ -126,5 +130,5 @@ def check_shape(shape: tuple[int, ...], spec: TensorSpec, where: str) -> None:
 def _row_of(spec: TensorSpec) -> str:
     kind = {"BYTES": "texts", "BOOL": "booleans"}.get(spec.datatype, "numbers")
     if len(spec.shape) == 2 and spec.shape[1] != -1:
-        return f"a row of {spec.shape[1]} {kind}"
+        return f"a row of {spec.shape[1]} {kind if spec.shape[1] != 1 else kind[:-1]}"
     return f"a row of shape {list(spec.shape[1:])}"

@@ -5,7 +5,6 @@ order or nested as its shape. `id` comes back as it was sent; `parameters` are r
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from modelway.server import body as json_body
@@ -14,16 +13,9 @@ from modelway.server.errors import InvalidInputError
 from modelway.server.formats.base import Model
 from modelway.server.tensors import DTYPES, Array, Batch, TensorSpec, datatype_of
 from modelway.server.v1 import jsonable
+from modelway.server.wire import Request
 
 SERVER_EXTENSIONS: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """An inference request: the batch, and the caller's name for it."""
-
-    batch: Batch
-    id: str | None
 
 
 def parse(body: bytes, model: Model) -> Request:
@@ -37,23 +29,7 @@ def parse(body: bytes, model: Model) -> Request:
     if not isinstance(inputs, list) or not inputs:
         raise InvalidInputError(f"inputs: expected an array of tensors, found {_found(request, 'inputs')}")
     has_booleans = json_body.may_hold_booleans(body)
-    specs = {spec.name: spec for spec in model.inputs}
-    tensors: dict[str, Array] = {}
-    for index, tensor in enumerate(inputs):
-        where = f"inputs[{index}]"
-        if not isinstance(tensor, dict):
-            raise InvalidInputError(f"{where}: expected a tensor object, found {describe(tensor)}")
-        name = tensor.get("name")
-        if not isinstance(name, str):
-            raise InvalidInputError(f"{where}.name: expected a text, found {_found(tensor, 'name')}")
-        if name not in specs:
-            raise InvalidInputError(f'{where}.name: the model has no input "{name}"; it has {", ".join(specs)}')
-        if name in tensors:
-            raise InvalidInputError(f'{where}.name: input "{name}" is given twice')
-        tensors[name] = _tensor(tensor, specs[name], where, has_booleans=has_booleans)
-    for name in specs:
-        if name not in tensors:
-            raise InvalidInputError(f'inputs: no tensor for the model\'s input "{name}"')
+    tensors = _tensors(inputs, model, has_booleans=has_booleans)
     return Request(Batch(tensors, rows=_rows(tensors), wanted=_wanted(request, model)), identity)
 
 
@@ -93,9 +69,32 @@ def _described(spec: TensorSpec) -> dict[str, object]:
     return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
 
 
+def _tensors(inputs: list[Any], model: Model, *, has_booleans: bool) -> dict[str, Array]:
+    specs = {spec.name: spec for spec in model.inputs}
+    tensors: dict[str, Array] = {}
+    for index, tensor in enumerate(inputs):
+        where = f"inputs[{index}]"
+        if not isinstance(tensor, dict):
+            raise InvalidInputError(f"{where}: expected a tensor object, found {describe(tensor)}")
+        name = tensor.get("name")
+        if not isinstance(name, str):
+            raise InvalidInputError(f"{where}.name: expected a text, found {_found(tensor, 'name')}")
+        if len(specs) == len(inputs) == 1 and model.inputs[0].lenient:
+            name = model.inputs[0].name
+        if name not in specs:
+            raise InvalidInputError(f'{where}.name: the model has no input "{name}"; it has {", ".join(specs)}')
+        if name in tensors:
+            raise InvalidInputError(f'{where}.name: input "{name}" is given twice')
+        tensors[name] = _tensor(tensor, specs[name], where, has_booleans=has_booleans)
+    for name in specs:
+        if name not in tensors:
+            raise InvalidInputError(f'inputs: no tensor for the model\'s input "{name}"')
+    return tensors
+
+
 def _tensor(tensor: dict[str, Any], spec: TensorSpec, where: str, *, has_booleans: bool) -> Array:
     datatype = tensor.get("datatype")
-    if datatype not in DTYPES:
+    if not isinstance(datatype, str) or datatype not in DTYPES:
         raise InvalidInputError(f"{where}.datatype: {_found(tensor, 'datatype')} is none of {', '.join(DTYPES)}")
     if not spec.takes(datatype):
         raise InvalidInputError(

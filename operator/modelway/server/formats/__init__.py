@@ -13,10 +13,18 @@ from modelway.server.formats.base import Format
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a format is, and the suffixes by which its files are known (here, so that looking needs no import)."""
+    """Where a format is, and what has to be known before its libraries are imported.
+
+    Args:
+        module: the module that holds it.
+        suffixes: by which its files are found.
+        runs_code: loading can run code of the file's, so it needs `code: AllowList`.
+
+    """
 
     module: str
     suffixes: tuple[str, ...]
+    runs_code: bool = False
 
     def format(self) -> Format:
         """Import the format's libraries."""
@@ -25,5 +33,5 @@ class Entry:
 
 REGISTRY: Final[dict[str, Entry]] = {
     "onnx": Entry("modelway.server.formats.onnx", (".onnx",)),
-    "sklearn": Entry("modelway.server.formats.sklearn", (".pkl", ".pickle", ".joblib")),
+    "sklearn": Entry("modelway.server.formats.sklearn", (".pkl", ".pickle", ".joblib"), runs_code=True),
 }

@@ -27,15 +27,13 @@ class LoadOptions:
 
     Args:
         threads: how many CPU threads one prediction may use.
-        code: whether formats that run code are let in.
-        allowed_globals: exact (module, name) pairs beyond the built-in allow-list.
+        allowed_globals: exact dotted names beyond the built-in allow-list.
         metadata: what `modelway.json` says; all fields unset where there is none.
 
     """
 
     threads: int = 1
-    code: Code = Code.REFUSE
-    allowed_globals: frozenset[tuple[str, str]] = frozenset()
+    allowed_globals: frozenset[str] = frozenset()
     metadata: Metadata = field(default_factory=Metadata)
 
 
@@ -67,7 +65,7 @@ class Model(Protocol):
         """What an operator should know about this model, shown in V2 metadata: producer's versions, warnings."""
 
     def predict(self, batch: Batch) -> Mapping[str, Array]:
-        """Compute the outputs in `batch.wanted`. May raise anything: it becomes a 500 with the exception's first line."""
+        """Compute the outputs in `batch.wanted`. May raise anything: it becomes a 500 with its first line."""
 
 
 class Format(Protocol):

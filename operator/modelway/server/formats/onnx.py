@@ -1,4 +1,4 @@
-"""ONNX through onnxruntime. No code of the model's runs: operators are onnxruntime's own, custom libraries are not loaded.
+"""ONNX through onnxruntime. No code of the model's runs: operators are onnxruntime's own, no custom library is loaded.
 
 Two things of converters are smoothed over: `ZipMap` outputs (a list with a dictionary per row, scikit-learn converters'
 default for probabilities) are given as a tensor of the dictionaries' values in the order of their sorted keys, which is
@@ -80,7 +80,7 @@ def load(path: Path, options: LoadOptions) -> OnnxModel:
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001 onnxruntime raises some twenty types without a common base
+    except Exception as error:  # onnxruntime raises some twenty types without a common base
         raise ModelError(
             Reason.MODEL_LOAD_FAILED,
             f"onnxruntime {onnxruntime.__version__} cannot load {path.name}: {_first_line(error)}",

@@ -1,0 +1,124 @@
+# `make` lists what there is to do. Each target says what it does and may be run again at any time.
+#
+#   CLUSTER      local: Kubernetes on this Linux machine without Docker; kind: in Docker; existing: the cluster of your
+#                KUBECONFIG. Left out: kind where `docker info` answers, else local. See docs/local-cluster.md.
+#   NODES        real nodes of a new local cluster, 2 when left out.
+#   KUBECONFIG   read with CLUSTER=existing only; all else uses .local/kubeconfig, so no target touches by accident what
+#                your shell happens to point to.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+CACHE := $(or $(MODELWAY_CACHE),$(HOME)/.cache/modelway)
+UV_VERSION := 0.13.9
+UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
+LOCAL := python3 -m hack.local
+
+ifneq ($(CLUSTER),existing)
+override KUBECONFIG := $(CURDIR)/.local/kubeconfig
+endif
+export KUBECONFIG CLUSTER
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+
+##### the local cluster and its images
+
+.PHONY: cluster
+cluster: ## boot a real Kubernetes on this machine, with S3 (first time: 15 min to build; then under a minute)
+	@$(LOCAL) up $(if $(NODES),--nodes $(NODES))
+
+.PHONY: cluster-down
+cluster-down: ## stop the cluster and remove everything but the caches
+	@$(LOCAL) down
+
+.PHONY: cluster-status
+cluster-status: ## tell what of the cluster runs
+	@$(LOCAL) status
+
+.PHONY: images
+images: ## build the operator's and the model server's image and load them into the cluster
+	@$(LOCAL) images
+
+
+##### the Python environment
+
+.PHONY: venv
+venv: .venv/.synced ## make .venv with the locked dependencies
+
+.venv/.synced: pyproject.toml uv.lock $(UV)
+	@echo "installing the locked dependencies into .venv …"
+	@$(UV) sync --frozen --quiet
+	@touch $@
+
+$(UV):
+	@echo "installing uv $(UV_VERSION) into $(CACHE) …"
+	@python3 -m venv $(CACHE)/uv-$(UV_VERSION)
+	@$(CACHE)/uv-$(UV_VERSION)/bin/pip install --quiet uv==$(UV_VERSION)
+
+
+##### lint and tests
+
+PYTEST := .venv/bin/pytest
+
+.PHONY: lint
+lint: venv ## check style, types, the arrows between packages, and that generated files are up to date
+	@echo "ruff …"; .venv/bin/ruff check . ; .venv/bin/ruff format --check --quiet .
+	@echo "mypy …"; .venv/bin/mypy
+	@echo "import-linter …"; .venv/bin/lint-imports --no-logo >/dev/null || .venv/bin/lint-imports
+	@echo "generated files …"; .venv/bin/python -m hack.crds --check; .venv/bin/python -m hack.docs --check
+
+.PHONY: test
+test: lint test-unit test-integration test-e2e ## everything: lint, unit, integration and end-to-end tests
+
+.PHONY: test-unit
+test-unit: venv ## pure tests and single processes; seconds
+	@$(LOCAL) binaries etcd kube-apiserver versitygw helm >/dev/null
+	@$(PYTEST) tests/unit
+
+.PHONY: test-integration
+test-integration: venv ## the operator against a real control plane with simulated nodes; no root
+	@$(PYTEST) tests/integration
+
+.PHONY: test-e2e
+test-e2e: venv cluster images install ## real pods, requests and S3 on the local cluster
+	@$(PYTEST) tests/e2e
+
+.PHONY: test-faults
+test-faults: venv ## long: kill the operator at random points, stop the API server
+	@$(PYTEST) tests/faults -m faults
+
+
+##### generated files: crds, docs
+
+.PHONY: crds
+crds: venv ## write the CRD, and the chart's copy, from the models
+	@.venv/bin/python -m hack.crds
+
+.PHONY: docs
+docs: venv ## write the references in docs/ from the models
+	@.venv/bin/python -m hack.docs
+
+
+##### install, demo, bench
+
+.PHONY: install
+install: ## put the operator on the cluster with Helm
+	@python3 -m hack.install
+
+.PHONY: uninstall
+uninstall: ## take the operator off the cluster; models go on serving
+	@python3 -m hack.install --uninstall
+
+.PHONY: demo
+demo: venv cluster images install ## the main job, told as it happens (first time: 25 min; then a few)
+	@.venv/bin/python -m hack.demo
+
+.PHONY: bench
+bench: venv ## what the operator costs with 1,000 models, on a real control plane (20 min)
+	@UV=$(UV) .venv/bin/python -m bench $(BENCH)

@@ -1,0 +1,3 @@
+module modelway.dev/hack/tools/pause
+
+go 1.25.0

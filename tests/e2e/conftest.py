@@ -1,0 +1,117 @@
+"""End-to-end tests run on the real cluster that `make cluster images install` leaves: real pods, real S3, real requests.
+
+Each module has a namespace of its own, which is deleted at the end. Nothing here starts or stops the cluster.
+"""
+
+import json
+import os
+import pickle
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import obstore
+import pytest
+from hack.demo.kubectl import Kubectl
+from obstore.store import S3Store
+from skl2onnx import to_onnx
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """What `make cluster images` has left in `.local/`: images, and the S3 server's address and keys."""
+    values: dict[str, str] = {}
+    for name in ("images.env", "s3.env"):
+        file = _ROOT / ".local" / name
+        assert file.exists(), f"{file} is missing: run `make cluster images install` first"
+        values |= dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
+    return values
+
+
+class Bucket:
+    """A prefix of the bucket `models` that belongs to one test module."""
+
+    def __init__(self, environment: dict[str, str], prefix: str) -> None:
+        self._store = S3Store(
+            "models",
+            endpoint=environment["AWS_ENDPOINT_URL"],
+            access_key_id=environment["AWS_ACCESS_KEY_ID"],
+            secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+            region=environment["AWS_REGION"],
+            client_options={"allow_http": True},
+        )
+        self._prefix = prefix
+
+    def put(self, path: str, content: bytes) -> str:
+        """Write an object; gives its URI."""
+        obstore.put(self._store, f"{self._prefix}/{path}", content)
+        return self.uri(path)
+
+    def remove(self, path: str) -> None:
+        obstore.delete(self._store, f"{self._prefix}/{path}")
+
+    def uri(self, path: str) -> str:
+        return f"s3://models/{self._prefix}/{path}"
+
+    def clear(self) -> None:
+        for page in obstore.list(self._store, prefix=self._prefix):
+            obstore.delete(self._store, [entry["path"] for entry in page])
+
+
+@pytest.fixture(scope="module")
+def kubectl(environment: dict[str, str]) -> Iterator[Kubectl]:
+    """A namespace of its own, with the Secret `s3`."""
+    kubectl = Kubectl(f"e2e-{uuid.uuid4().hex[:8]}")
+    kubectl.run("create", "namespace", kubectl.namespace)
+    keys = {name: environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")}
+    keys["AWS_ENDPOINT_URL"] = environment["S3_ENDPOINT_IN_CLUSTER"]
+    kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s3"}, "stringData": keys})
+    yield kubectl
+    kubectl.run("delete", "namespace", kubectl.namespace, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def bucket(environment: dict[str, str]) -> Iterator[Bucket]:
+    bucket = Bucket(environment, f"e2e-{os.getpid()}-{uuid.uuid4().hex[:6]}")
+    yield bucket
+    bucket.clear()
+
+
+@pytest.fixture(scope="session")
+def iris() -> tuple[Any, np.ndarray]:
+    """A model trained on the spot, and its rows."""
+    rows, labels = load_iris(return_X_y=True)
+    rows = rows.astype(np.float32)
+    return LogisticRegression(max_iter=1000).fit(rows, labels), rows
+
+
+@pytest.fixture(scope="session")
+def onnx_bytes(iris: tuple[Any, np.ndarray]) -> bytes:
+    model, rows = iris
+    content: bytes = to_onnx(model, rows[:1], options={"zipmap": False}).SerializeToString()
+    return content
+
+
+@pytest.fixture(scope="session")
+def pickle_bytes(iris: tuple[Any, np.ndarray]) -> bytes:
+    return pickle.dumps(iris[0])
+
+
+@pytest.fixture(scope="session")
+def joblib_bytes(iris: tuple[Any, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("joblib") / "model.joblib"
+    joblib.dump(iris[0], path, compress=3)
+    return path.read_bytes()
+
+
+def ask(kubectl: Kubectl, service: str, path: str, body: Any) -> Any:
+    """One request through a Service, from outside of the cluster."""
+    proxy = f"/api/v1/namespaces/{kubectl.namespace}/services/{service}:http/proxy{path}"
+    return json.loads(kubectl.run("create", "--raw", proxy, "--filename", "-", stdin=json.dumps(body)))

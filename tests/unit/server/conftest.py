@@ -1,0 +1,23 @@
+import json
+import os
+import pickle
+
+import pytest
+
+# scikit-learn's and numpy's threads wait for each other on a busy machine; set before either is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory):
+    """Make a model's folder: bytes or an estimator under a file name, and metadata."""
+
+    def make(model: object, name: str = "model.onnx", **metadata: object):
+        folder = tmp_path_factory.mktemp("model")
+        (folder / name).write_bytes(model if isinstance(model, bytes) else pickle.dumps(model))
+        if metadata:
+            (folder / "modelway.json").write_text(json.dumps(metadata))
+        return folder
+
+    return make

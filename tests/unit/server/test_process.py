@@ -1,0 +1,348 @@
+"""A real server process, asked as clients ask."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from support.models import iris, slow_onnx
+from support.server_process import server_process
+
+ROW = [5.1, 3.5, 1.4, 0.2]
+TENSOR = {"name": "X", "shape": [1, 4], "datatype": "FP32", "data": ROW}
+
+
+@pytest.fixture(scope="module")
+def server(model_folder):
+    folder = model_folder(
+        iris().onnx,
+        version="7",
+        outputs=[{"name": "label"}, {"name": "probabilities"}],
+        golden=[{"inputs": [TENSOR], "outputs": [{"name": "label", "data": [0]}]}],
+    )
+    arguments = ["--model-dir", folder, "--name", "iris", "--max-body", "1Mi", "--drain", "60s"]
+    with server_process(*arguments, environ={"MODELWAY_REVISION": "0b77d1ce"}) as running:
+        yield running.wait_until_ready()
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with server.client() as client:
+        yield client
+
+
+def samples(client, name):
+    """A metric's values by labels."""
+    found = {}
+    for line in client.get("/metrics").text.splitlines():
+        if line.startswith(name + "{"):
+            labels, _, value = line.removeprefix(name + "{").rpartition("} ")
+            found[labels] = float(value)
+    return found
+
+
+def test_v1_answers_are_scikit_learns(client):
+    rows = iris().rows
+    answer = client.post("/v1/models/iris:predict", json={"instances": rows.tolist()})
+    assert answer.status_code == 200
+    predictions = answer.json()["predictions"]
+    assert [row["label"] for row in predictions] == iris().estimator.predict(rows).tolist()
+    assert np.abs([row["probabilities"] for row in predictions] - iris().estimator.predict_proba(rows)).max() < 1e-5
+
+
+def test_v2_answers_are_scikit_learns(client):
+    rows = iris().rows
+    tensor = TENSOR | {"shape": list(rows.shape), "data": rows.ravel().tolist()}
+    answer = client.post("/v2/models/iris/infer", json={"id": "q1", "inputs": [tensor]}).json()
+    assert (answer["model_name"], answer["model_version"], answer["id"]) == ("iris", "7", "q1")
+    label, probabilities = answer["outputs"]
+    assert label["data"] == iris().estimator.predict(rows).tolist()
+    assert np.abs(np.reshape(probabilities["data"], (-1, 3)) - iris().estimator.predict_proba(rows)).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/v1/models", {"models": ["iris"]}),
+        ("/v1/models/iris", {"name": "iris", "ready": True}),
+        ("/v2/health/live", {"live": True}),
+        ("/v2/health/ready", {"ready": True}),
+        ("/v2/models/iris/ready", {"name": "iris", "ready": True}),
+    ],
+)
+def test_questions_about_the_server(client, path, answer):
+    assert client.get(path).json() == answer
+    head = client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+
+
+def test_what_the_server_and_the_model_are(client):
+    assert client.get("/v2").json().keys() == {"name", "version", "extensions"}
+    model = client.get("/v2/models/iris").json()
+    assert model["versions"] == ["7"]
+    assert model["inputs"] == [{"name": "X", "datatype": "FP32", "shape": [-1, 4]}]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "said"),
+    [
+        ("POST", "/v1/models/iris:predict", b"{", 400, "the body is not JSON"),
+        ("POST", "/v1/models/iris:predict", b'{"instances": [[NaN]]}', 400, "JSON has no NaN"),
+        ("POST", "/v1/models/iris:predict", b'{"instances": [[1, 2]]}', 400, "instances[0]: 2 values"),
+        ("POST", "/v1/models/iris:predict", b"[" * 100_000, 400, "depth limit exceeded"),
+        (
+            "POST",
+            "/v1/models/iris:predict",
+            b'{"instances": [' + b"[1,2,3,4]," * 9000 + b"[1]]}",
+            400,
+            "instances[9000]",
+        ),
+        ("POST", "/v2/models/iris/infer", b"{}", 400, "inputs: expected an array of tensors"),
+        ("POST", "/v1/models/other:predict", b"{}", 404, 'model "other" is not served here; this server has "iris"'),
+        ("POST", "/v2/models/other/infer", b"{}", 404, 'model "other" is not served here'),
+        ("GET", "/v2/models/iris/versions/7", b"", 404, "there is nothing at /v2/models/iris/versions/7"),
+        ("GET", "/", b"", 404, "there is nothing at /"),
+        ("GET", "/v1/models/iris:predict", b"", 405, "GET is not allowed here; use POST"),
+        ("POST", "/v2/health/ready", b"", 405, "POST is not allowed here; use GET"),
+        ("POST", "/v1/models/iris:predict", b" " * 1_100_000, 413, "larger than 1048576 bytes"),
+    ],
+)
+def test_errors_are_json_with_the_position(client, method, path, body, status, said):
+    answer = client.request(method, path, content=body)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json().keys() == {"error"}
+    assert said in answer.json()["error"]
+    assert "Traceback" not in answer.text
+
+
+def test_405_names_what_is_allowed(client):
+    assert client.get("/v1/models/iris:predict").headers["allow"] == "POST"
+    assert client.put("/v2").headers["allow"] == "GET, HEAD"
+
+
+def test_a_body_in_chunks_is_read(client):
+    content = json.dumps({"instances": [ROW]}).encode()
+    answer = client.post("/v1/models/iris:predict", content=(content[i : i + 7] for i in range(0, len(content), 7)))
+    assert answer.status_code == 200
+
+
+def test_garbage_is_answered_and_harms_nobody(server, client):
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(b"\x16\x03\x01 this is no http\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 400")
+    assert client.get("/v2/health/ready").status_code == 200
+
+
+def test_metrics_count_what_was_asked(client):
+    common = 'model="iris",version="7",revision="0b77d1ce"'
+    before = samples(client, "modelway_server_requests_total")
+    client.post("/v1/models/iris:predict", json={"instances": [ROW, ROW]})
+    client.post("/v1/models/iris:predict", content=b"{")
+    client.get("/nowhere")
+    after = samples(client, "modelway_server_requests_total")
+    grown = {labels: value - before.get(labels, 0) for labels, value in after.items() if value != before.get(labels)}
+
+    def key(code, protocol):
+        return ",".join(sorted(f'{common},protocol="{protocol}",code="{code}"'.split(",")))
+
+    assert {",".join(sorted(labels.split(","))): value for labels, value in grown.items()} == {
+        key(200, "v1"): 1,
+        key(400, "v1"): 1,
+        key(404, "other"): 1,
+    }
+    assert sum(samples(client, "modelway_server_request_duration_seconds_count").values()) >= 2
+    assert list(samples(client, "modelway_server_requests_in_flight").values()) == [0]
+    assert list(samples(client, "modelway_server_model_info").values()) == [1]
+    assert sum(samples(client, "modelway_server_rows_total").values()) >= 2
+
+
+def test_metrics_follow_the_naming_rules(client):
+    families = [
+        line.split()[2] for line in client.get("/metrics").text.splitlines() if line.startswith("# TYPE modelway")
+    ]
+    assert "modelway_server_request_duration_seconds" in families
+    for family in families:
+        assert family.endswith(("_total", "_seconds", "_info", "_in_flight", "_created")), family
+
+
+def test_many_clients_at_once_all_get_their_own_answer(server):
+    wrong = []
+
+    def work(number):
+        with server.client() as own:
+            for index in range(20):
+                row = iris().rows[(number * 20 + index) % 150]
+                answer = own.post(
+                    "/v2/models/iris/infer",
+                    json={"id": f"{number}-{index}", "inputs": [TENSOR | {"data": row.tolist()}]},
+                )
+                right = iris().estimator.predict([row]).tolist()
+                if answer.json()["id"] != f"{number}-{index}" or answer.json()["outputs"][0]["data"] != right:
+                    wrong.append(answer.text)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+# A model whose cost is its input: see slow_onnx.
+def slowly(client, counts, **options):
+    return client.post("/v1/models/slow:predict", json={"instances": [[counts]]}, **options)
+
+
+@pytest.fixture(scope="module")
+def slow(model_folder):
+    # A second of golden requests: time to look at a server that is loading.
+    golden = [{"instances": [[100_000]], "predictions": [[100_000]]}]
+    folder = model_folder(slow_onnx(), golden=golden)
+    arguments = ["--model-dir", folder, "--name", "slow", "--timeout", "1s", "--concurrency", "1", "--queue", "1"]
+    with server_process(*arguments, "--drain", "0s") as running:
+        yield running
+
+
+def test_while_it_loads_it_lives_and_is_not_ready(slow):
+    with slow.client() as client:
+        assert client.get("/v2/health/live").status_code == 200
+        seen = {
+            path: client.get(path)
+            for path in ("/v2/health/ready", "/v1/models/slow", "/v2/models/slow", "/v2/models/slow/ready")
+        }
+        predicted = slowly(client, 1)
+        assert slow.events("ready") == []  # else this test looked too late
+        assert {path: answer.status_code for path, answer in seen.items()} == dict.fromkeys(seen, 503)
+        assert seen["/v1/models/slow"].json() == {"name": "slow", "ready": False}
+        assert predicted.status_code == 503
+        assert predicted.headers["retry-after"] == "1"
+        assert predicted.json() == {"error": "the model is still being loaded; try again"}
+        slow.wait_until_ready()
+        assert slowly(client, 1).json() == {"predictions": [[1]]}
+
+
+def test_health_is_answered_while_a_slow_prediction_runs(slow):
+    slow.wait_until_ready()
+    with slow.client() as client, slow.client() as other:
+        thread = threading.Thread(target=slowly, args=(other, 60_000))
+        thread.start()
+        slowest = 0.0
+        while thread.is_alive():
+            begin = time.monotonic()
+            assert client.get("/v2/health/ready").status_code == 200
+            slowest = max(slowest, time.monotonic() - begin)
+        thread.join()
+        assert slowest < 0.3
+
+
+def test_overload_is_refused_and_timeouts_are_told(slow):
+    slow.wait_until_ready()
+    answers = []
+
+    def work():
+        with slow.client() as client:
+            answers.append(slowly(client, 800_000))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # One runs, one waits, both too long; the others find the queue full.
+    assert sorted(answer.status_code for answer in answers) == [503, 503, 504, 504]
+    for answer in answers:
+        if answer.status_code == 503:
+            assert answer.headers["retry-after"] == "1"
+            assert "overloaded" in answer.json()["error"]
+        else:
+            assert "longer than 1 s" in answer.json()["error"]
+
+
+def test_an_evil_pickle_ends_the_process_harmlessly_with_its_last_words(model_folder, tmp_path):
+    class Evil:
+        def __reduce__(self) -> tuple:
+            return os.system, (f"touch {tmp_path / 'trap'}",)
+
+    words = tmp_path / "words"
+    folder = model_folder(Evil(), "model.pkl")
+    arguments = ["--model-dir", folder, "--name", "m", "--code", "AllowList"]
+    with server_process(*arguments, termination=words) as running:
+        assert running.wait() == 1
+        running.wait_for_event("failed")
+        assert [line["event"] for line in running.lines] == ["listening", "failed"]
+        assert running.lines[-1]["reason"] == "ForbiddenGlobal"
+    said = json.loads(words.read_text())
+    assert said.keys() == {"reason", "message"}
+    assert said["reason"] == "ForbiddenGlobal"
+    assert "posix.system" in said["message"]
+    assert not (tmp_path / "trap").exists()
+
+
+def test_a_pickle_is_served_with_the_allow_list(model_folder):
+    folder = model_folder(iris().estimator, "model.pkl")
+    with server_process("--model-dir", folder, "--name", "iris", "--code", "AllowList") as running:
+        running.wait_until_ready()
+        with running.client() as client:
+            answer = client.post("/v1/models/iris:predict", json={"instances": iris().rows.tolist()})
+            assert answer.json() == {"predictions": iris().estimator.predict(iris().rows).tolist()}
+            tensor = TENSOR | {"datatype": "FP64", "shape": [150, 4], "data": iris().rows.tolist()}
+            asked = {"inputs": [tensor], "outputs": [{"name": "predict_proba"}]}
+            probabilities = client.post("/v2/models/iris/infer", json=asked).json()["outputs"][0]["data"]
+            assert probabilities == iris().estimator.predict_proba(iris().rows).ravel().tolist()
+
+
+def test_a_port_in_use_is_told(model_folder, tmp_path, server):
+    where = ["--host", "127.0.0.1", "--port", str(server.port)]
+    ended = subprocess.run(
+        [sys.executable, "-m", "modelway.cli", "serve", "--model-dir", model_folder(b""), "--name", "m", *where],
+        check=False,
+        env=os.environ | {"MODELWAY_TERMINATION_LOG": str(tmp_path / "words")},
+        capture_output=True,
+        timeout=30,
+    )
+    assert ended.returncode == 1
+    assert json.loads((tmp_path / "words").read_text())["reason"] == "ListenFailed"
+
+
+def test_sigterm_while_loading_ends_at_once(model_folder):
+    golden = [{"instances": [[5_000_000]], "predictions": [[5_000_000]]}]
+    with server_process(
+        "--model-dir", model_folder(slow_onnx(), golden=golden), "--name", "slow", "--drain", "60s"
+    ) as running:
+        running.process.send_signal(signal.SIGTERM)
+        begin = time.monotonic()
+        assert running.wait(deadline=10) == 0
+        assert time.monotonic() - begin < 3
+
+
+def test_what_is_in_flight_at_the_end_is_answered(slow):
+    slow.wait_until_ready()
+    answers = []
+
+    def work():
+        with slow.client() as client:
+            answers.append(slowly(client, 60_000))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    with slow.client() as client:
+        deadline = time.monotonic() + 5
+        while list(samples(client, "modelway_server_requests_in_flight").values()) != [1.0]:
+            assert time.monotonic() < deadline
+    slow.process.send_signal(signal.SIGTERM)
+    assert slow.wait() == 0
+    thread.join()
+    assert [answer.status_code for answer in answers] == [200]
+
+
+def test_ctrl_c_does_not_drain(server):
+    server.process.send_signal(signal.SIGINT)
+    assert server.wait(deadline=5) == 0
