@@ -71,7 +71,7 @@ lint: venv ## check style, types, the arrows between packages, and that generate
 	@echo "ruff …"; .venv/bin/ruff check . ; .venv/bin/ruff format --check --quiet .
 	@echo "mypy …"; .venv/bin/mypy
 	@echo "import-linter …"; .venv/bin/lint-imports --no-logo >/dev/null || .venv/bin/lint-imports
-	@echo "generated files …"; .venv/bin/python -m hack.crds --check; .venv/bin/python -m hack.docs --check
+	@echo "generated files …"; for part in crds reference settings; do .venv/bin/python -m hack.$$part --check; done
 
 .PHONY: test
 test: lint test-unit test-integration test-e2e ## everything: lint, unit, integration and end-to-end tests
@@ -102,18 +102,18 @@ crds: venv ## write the CRD, and the chart's copy, from the models
 
 .PHONY: docs
 docs: venv ## write the references in docs/ from the models
-	@.venv/bin/python -m hack.docs
+	@.venv/bin/python -m hack.reference; .venv/bin/python -m hack.settings
 
 
 ##### install, demo, bench
 
 .PHONY: install
 install: ## put the operator on the cluster with Helm
-	@python3 -m hack.install
+	@python3 -m hack.install $(HELM_ARGS)
 
 .PHONY: uninstall
 uninstall: ## take the operator off the cluster; models go on serving
-	@python3 -m hack.install --uninstall
+	@python3 -m hack.install --uninstall $(HELM_ARGS)
 
 .PHONY: demo
 demo: venv cluster images install ## the main job, told as it happens (first time: 25 min; then a few)

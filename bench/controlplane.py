@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hack.local import ControlPlane
+
 from bench.audit import Audit
 from bench.process import OperatorProcess, operator_environment
-from hack.local import ControlPlane
 from modelway.api.crd import render
 from modelway.api.kinds import (
     AUTOSCALER,

@@ -8,6 +8,8 @@ import json
 import os
 import platform
 import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -80,13 +82,7 @@ class Cluster:
         self.control_plane.start()
         self.storage.start()
         self._say(f"S3 answers on {self.storage.endpoint}")
-        for each in self.nodes:
-            each.start_containerd()
-            if not addons.image_names() <= each.images():
-                each.load(archive)
-            each.start_kubelet()
-            each.start_kube_proxy()
-            self._say(f"{each.name}: containerd, kubelet and kube-proxy run")
+        self._on_all_nodes(lambda each: self._start_node(each, archive))
         kubeconfig = self.write_outputs()
         addons.apply(
             addons.manifests(plan=self.plan, nodes=len(self.nodes), credentials=self.storage.credentials),
@@ -110,8 +106,7 @@ class Cluster:
 
     def load(self, archive: Path) -> None:
         """Gives all nodes the images of an OCI archive."""
-        for each in self.nodes:
-            each.load(archive)
+        self._on_all_nodes(lambda each: each.load(archive))
 
     def images(self) -> set[str]:
         """The images that every node has."""
@@ -128,6 +123,20 @@ class Cluster:
         """All that should run, in the order it starts."""
         control_plane = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "s3"]
         return [*control_plane, *(f"{each.name}-{program}" for each in self.nodes for program in node.PROGRAMS)]
+
+    def _start_node(self, each: Node, archive: Path) -> None:
+        each.start_containerd()
+        if not addons.image_names() <= each.images():
+            each.load(archive)
+        each.start_kubelet()
+        each.start_kube_proxy()
+        self._say(f"{each.name}: containerd, kubelet and kube-proxy run")
+
+    def _on_all_nodes(self, work: Callable[[Node], None]) -> None:
+        """At the same time, as each containerd unpacks with one processor. Raises the first error, when all have ended."""
+        with ThreadPoolExecutor() as pool:
+            for done in [pool.submit(work, each) for each in self.nodes]:
+                done.result()
 
     def _wait_for_nodes(self) -> None:
         names = {each.name for each in self.nodes}

@@ -368,9 +368,7 @@ def rights_of(cluster: Cluster, namespace: str) -> list[Right]:
     return found
 
 
-EXCEPTIONS = {
-    "update policy/poddisruptionbudgets": "apply mends all but a swap of maxUnavailable for minAvailable: it must be put",
-}
+EXCEPTIONS: dict[str, str] = {}
 """Rights that no test here uses, and why the operator has them."""
 
 
@@ -391,7 +389,7 @@ ADDITIONS: dict[Kind, Object] = {
     CONFIG_MAP: {"data": {"added": "by hand"}},
     DEPLOYMENT: {"spec": {"template": {"metadata": {"labels": {"added": "by-hand"}}}}},
     SERVICE: {"spec": {"sessionAffinity": "ClientIP"}},
-    DISRUPTION_BUDGET: {"spec": {"selector": {"matchLabels": {"added": "by-hand"}}}},
+    DISRUPTION_BUDGET: {"spec": {"maxUnavailable": None, "minAvailable": 1}},
     NETWORK_POLICY: {"spec": {"egress": [{"ports": [{"port": 53, "protocol": "UDP"}]}]}},
     AUTOSCALER: {"spec": {"behavior": {"scaleDown": {"selectPolicy": "Disabled"}}}},
 }

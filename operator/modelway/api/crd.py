@@ -174,6 +174,8 @@ def _inlined(
 def _scalars(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The keywords that say the same in both dialects, and the two that say it otherwise."""
     result = {key: value for key, value in schema.items() if key in _KEPT or key.startswith("x-kubernetes-")}
+    if "description" in result:
+        result["description"] = " ".join(result["description"].split())
     if "const" in schema:
         result["enum"] = [schema["const"]]
     for bound in ("exclusiveMinimum", "exclusiveMaximum"):

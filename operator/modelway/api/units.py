@@ -15,6 +15,7 @@ _PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _SECONDS: Final = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
 
 _QUANTITY: Final = r"^([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?$"
+_LARGEST: Final = Decimal(2**63 - 1)
 _MILLI: Final = Decimal("0.001")
 _BINARY: Final = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60}
 _DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -32,17 +33,15 @@ def seconds(duration: str) -> float:
 
 
 def quantity_value(quantity: str | int) -> Decimal:
-    """A quantity as a number: `500m` is 0.5, `1Ki` is 1024.
+    """A quantity as a number: `500m` is 0.5, `1Ki` is 1024. Kubernetes knows none above 2⁶³-1 and takes that instead.
 
     Raises:
         ValueError: it is no quantity.
     """
     number, suffix = _parts(quantity)
     if suffix in _BINARY:
-        return number * _BINARY[suffix]
-    if suffix in _DECIMAL:
-        return number.scaleb(_DECIMAL[suffix])
-    return number.scaleb(int(suffix[1:]))
+        return min(number * _BINARY[suffix], _LARGEST)
+    return min(number.scaleb(_DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:])), _LARGEST)
 
 
 def canonical_quantity(quantity: str | int) -> str:

@@ -1,7 +1,7 @@
 """How every modelway process logs: one line per event, its name first, the rest as keys and values.
 
-JSON where a machine reads it, columns where a person does (standard error is a terminal, or MODELWAY_LOG=text).
-Logs go to standard error, so that what a command prints can be piped. Records of libraries that use the standard
+JSON where a machine reads it, columns where a person does: standard error is a terminal, or
+MODELWAY_LOG_FORMAT=console. Logs go to standard error, so that what a command prints can be piped. Records of libraries that use the standard
 library's logging (uvicorn, kopf, asyncio) go through the same chain and look the same.
 """
 
@@ -27,13 +27,15 @@ def configure(*, level: str | None = None, form: str | None = None, environ: Map
 
     Args:
         level: debug, info, warning or error; left out: MODELWAY_LOG_LEVEL, else info.
-        form: json or text; left out: MODELWAY_LOG, else text on a terminal and json elsewhere.
+        form: json or console; left out: MODELWAY_LOG_FORMAT, else console on a terminal and json elsewhere.
         environ: where the defaults are looked up.
 
     """
     wanted = (level or environ.get("MODELWAY_LOG_LEVEL") or "info").upper()
     threshold = logging.getLevelNamesMapping().get(wanted, logging.INFO)
-    text = (form or environ.get("MODELWAY_LOG") or ("text" if sys.stderr.isatty() else "json")) == "text"
+    console = (
+        form or environ.get("MODELWAY_LOG_FORMAT") or ("console" if sys.stderr.isatty() else "json")
+    ) == "console"
 
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -42,7 +44,7 @@ def configure(*, level: str | None = None, form: str | None = None, environ: Map
     ]
     render: list[Processor] = (
         [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), timestamp_key="time")]
-        if text
+        if console
         else [structlog.processors.format_exc_info, _first_keys_first, structlog.processors.JSONRenderer(_dumps)]
     )
     structlog.configure(

@@ -34,7 +34,7 @@ def version() -> None:
 def run_operator() -> None:
     """Run the operator (configured by environment)."""
     from modelway.cli import logs
-    from modelway.controller import app  # type: ignore[attr-defined,unused-ignore]
+    from modelway.controller import app
 
     logs.configure()
     sys.exit(app.main())
@@ -43,16 +43,16 @@ def run_operator() -> None:
 @main.command()
 @click.option("--output", type=click.Path(path_type=Path), help="Write to this file instead of standard output.")
 def crds(output: Path | None) -> None:
-    """Print the CustomResourceDefinition as YAML."""
-    import yaml
+    """Print the CustomResourceDefinition, for `kubectl apply --server-side -f -`."""
+    import orjson
 
     from modelway.api import crd
 
-    text: str = yaml.safe_dump(crd.render(), sort_keys=False, width=120, allow_unicode=True)
+    text = orjson.dumps(crd.render(), option=orjson.OPT_INDENT_2).decode()
     if output is None:
-        click.echo(text, nl=False)
+        click.echo(text)
     else:
-        output.write_text(text)
+        output.write_text(text + "\n")
 
 
 main.add_command(serve)

@@ -94,15 +94,26 @@ class Applier:
         left = self._left.get((owner, child.key))
         asked_before = live["metadata"].get("annotations", {}).get(ANNOTATION_APPLIED) == mark
         if not asked_before or not self._is_as_left(child, body, live, left):
-            live = await self._client.apply(child.kind, body, manager=FIELD_MANAGER)
-            if asked_before and not self._is_as_left(child, body, live, left):
-                live = await self._client.replace(child.kind, _in_place_of(live, body), manager=FIELD_MANAGER)
+            live = await self._repair(child, body, live, left) if asked_before else await self._apply(child, body)
             self._written(owner, child, live, "child_repaired" if asked_before else "child_changed")
         elif left is None or left.marker != marker(child.kind, live):
             self._left[owner, child.key] = _Left(marker(child.kind, live), content(child.kind, live))
         if child.replicas is not None and live["spec"].get("replicas", 1) != child.replicas:
             live = await self._client.apply(child.kind, _only_replicas(child), manager=REPLICAS_MANAGER)
             self._written(owner, child, live, "replicas_changed", replicas=child.replicas)
+
+    async def _apply(self, child: Child, body: Object) -> Object:
+        return await self._client.apply(child.kind, body, manager=FIELD_MANAGER)
+
+    async def _repair(self, child: Child, body: Object, live: Object, left: _Left | None) -> Object:
+        """Our fields again; where that does not bring the child back, or is not allowed beside what was added, all."""
+        try:
+            applied = await self._apply(child, body)
+            if self._is_as_left(child, body, applied, left):
+                return applied
+        except Invalid:
+            applied = live
+        return await self._client.replace(child.kind, _in_place_of(applied, body), manager=FIELD_MANAGER)
 
     def _is_as_left(self, child: Child, body: Object, live: Object, left: _Left | None) -> bool:
         if not says(body["metadata"], live["metadata"]):
@@ -116,18 +127,19 @@ class Applier:
         if child.replicas not in {None, 1}:
             # The number of replicas has a manager of its own, and there must never be another number in between.
             whole, manager = body | {"spec": body["spec"] | {"replicas": child.replicas}}, REPLICAS_MANAGER
+        live = None
         try:
             live = await self._client.create(child.kind, whole, manager=manager)
         except Conflict:
             await self._check_ours(owner, owner_uid, child)
-            live = await self._client.apply(child.kind, body, manager=FIELD_MANAGER)
-        if manager != FIELD_MANAGER:
-            live = await self._client.apply(child.kind, body, manager=FIELD_MANAGER)
+        if live is None or manager != FIELD_MANAGER:
+            live = await self._apply(child, body)
         self._written(owner, child, live, "child_created")
 
     async def _check_ours(self, owner: Owner, owner_uid: str, child: Child) -> None:
         """Make sure that what stands where a child should be is ours, though the store did not know it: it is new, or
-        has lost the label by which it is watched."""
+        has lost the label by which it is watched.
+        """
         found = await self._client.get(child.kind, owner.namespace, child.key.name)
         if not is_controlled_by(found, owner_uid):
             raise _ForeignError(_owner_named(found))

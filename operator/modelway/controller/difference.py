@@ -1,7 +1,7 @@
 """Whether a live child is as it should be. Pure; used by `apply`.
 
-`says_child` tells whether everything that we want is there; it cannot see what somebody added. `content` is what a child is,
-without what changes by itself, so that a later addition shows as a difference from how we left it.
+`says_child` tells whether everything that we want is there; it cannot see what somebody added. `content` is what a
+child is, without what changes by itself, so that a later addition shows as a difference from how we left it.
 """
 
 from typing import Any

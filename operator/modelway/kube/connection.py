@@ -1,5 +1,6 @@
 """How to reach an API server: address, certificate authority, credentials. Made by `controller.host` from what kopf
-finds (in a pod, or a kubeconfig); used by `client`."""
+finds (in a pod, or a kubeconfig); used by `client`.
+"""
 
 import ssl
 from collections.abc import Mapping

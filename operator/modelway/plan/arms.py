@@ -87,22 +87,23 @@ def _has_autoscaler(observed: Observed, arm: Arm) -> bool:
 
 
 def found_digest(observed: Observed, revision: Revision, *, wanted: int) -> str | None:
-    """The digest to pin `revision` to, once all `wanted` pods have told theirs.
-
-    Where they disagree the URI has changed in between: the bytes fetched last are those that are there now, so the
-    other pods can fetch them too.
-    """
+    """The digest to pin `revision` to, once all `wanted` pods have told theirs and agree."""
     told = digests(observed.pods, revision.hash)
-    if not told or len(told) < wanted:
-        return None
-    return max(told.values(), key=lambda entry: (entry[1], entry[0]))[0]
+    found = {digest for digest, _ in told.values()}
+    return found.pop() if len(found) == 1 and len(told) >= wanted else None
 
 
 def pods_to_evict(observed: Observed, revision: Revision) -> tuple[PodKey, ...]:
-    """Pods of `revision` that hold other bytes than it is pinned to."""
-    if not revision.has_model or revision.digest is None:
+    """Pods of `revision` that hold other bytes than it is pinned to.
+
+    Where the first pods disagree, the URI has changed in between. The bytes fetched last are likely to be those that
+    are there now, so the other pods fetch again, until all agree.
+    """
+    told = digests(observed.pods, revision.hash)
+    if not revision.has_model or not told:
         return ()
-    wrong = {pod for pod, (digest, _) in digests(observed.pods, revision.hash).items() if digest != revision.digest}
+    right = revision.digest or max(told.values(), key=lambda entry: (entry[1], entry[0]))[0]
+    wrong = {pod for pod, (digest, _) in told.items() if digest != right}
     return tuple(
         PodKey(pod["metadata"]["name"], pod["metadata"]["uid"])
         for pod in observed.pods

@@ -69,7 +69,7 @@ def words(tmp_path):
 
 
 def fetch(words, *arguments):
-    return run("fetch", *map(str, arguments), environ={"MODELWAY_TERMINATION_LOG": str(words), "MODELWAY_LOG": "json"})
+    return run("fetch", *map(str, arguments), environ={"MODELWAY_TERMINATION_LOG": str(words), "MODELWAY_LOG_FORMAT": "json"})
 
 
 def test_a_fetch_ends_with_its_digest(tmp_path, words):
@@ -162,7 +162,7 @@ def test_options_of_serve_come_from_the_environment_too(monkeypatch):
 
 
 def test_the_crd_is_printed_as_it_is_committed():
-    import yaml
+    import orjson
 
     printed = run("crds").output
-    assert yaml.safe_load(printed)["metadata"]["name"] == "modeldeployments.modelway.dev"
+    assert orjson.loads(printed)["metadata"]["name"] == "modeldeployments.modelway.dev"

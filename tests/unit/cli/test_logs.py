@@ -60,7 +60,7 @@ def test_the_level_is_the_options_else_the_environments(capsys, options, environ
 
 
 def test_text_is_for_people(capsys):
-    logs.configure(form="text")
+    logs.configure(form="console")
     structlog.get_logger().info("fetched", bytes=3)
     shown = capsys.readouterr().err
     assert "fetched" in shown
