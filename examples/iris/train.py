@@ -51,6 +51,7 @@ def save(model: ClassifierMixin, rows: np.ndarray, labels: np.ndarray, folder: P
     metadata = {
         "format": "onnx",
         "featureNames": FEATURES,
+        "outputs": [{"name": onnx.graph.output[0].name}],  # the label; probabilities where a request asks for them
         "golden": [{"instances": rows[GOLDEN_ROWS].tolist(), "predictions": labels[GOLDEN_ROWS].tolist()}],
         "producer": {"scikit-learn": sklearn.__version__},
         "trainingTime": datetime.now(UTC).isoformat(timespec="seconds"),

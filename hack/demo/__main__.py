@@ -63,7 +63,7 @@ class Demo:
         self._fresh_namespace()
         began = time.monotonic()
         print(self._kubectl.run("apply", "--filename", str(_IRIS / "modeldeployment.yaml")), end="")
-        print(self._kubectl.run("wait", "--for=condition=Ready", "mdep/iris", "--timeout=180s"), end="")
+        self._until_version("1")
         seconds = time.monotonic() - began
         print(self._kubectl.run("get", "mdep,deployment,service,hpa"), end="")
         return f"Ready {seconds:.0f} s after kubectl apply"
@@ -205,12 +205,14 @@ class Demo:
         self._kubectl.run("patch", "mdep", "iris", "--type=merge", f"--patch={json.dumps(patch)}")
 
     def _until_version(self, version: str) -> None:
-        self._kubectl.wait(
-            f"version {version} serves",
-            lambda: self._stable().get("version") == version and "candidate" not in self._status(),
-            seconds=180,
-            show=("get", "mdep", "iris", "--output=yaml"),
-        )
+        def serves() -> bool:
+            status = self._status()
+            if failure := status.get("failure"):
+                raise NotInTimeError(f"version {version} does not get ready: {failure['reason']}: {failure['message']}")
+            return status.get("stable", {}).get("version") == version and "candidate" not in status
+
+        show = ("get", "mdep", "iris", "--output=yaml")
+        self._kubectl.wait(f"version {version} serves", serves, seconds=180, show=show)
 
     def _status(self) -> dict[str, Any]:
         status: dict[str, Any] = self._kubectl.get("mdep", "iris").get("status", {})

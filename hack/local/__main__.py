@@ -10,7 +10,7 @@ from . import binaries, cluster, images, kind, packages, provider, status
 from .certificates import write_private
 from .errors import LocalClusterError
 from .images import Build
-from .layout import OUTPUT, ROOT
+from .layout import OUTPUT, ROOT, hand_over_outputs
 from .progress import Progress
 
 _OWN_IMAGES = ("operator", "server")
@@ -76,10 +76,10 @@ def _up(options: argparse.Namespace, say: Progress) -> int:
         provider.check_existing(os.environ)
         say("your own cluster answers; nothing is installed on it here")
         return 0
-    kubeconfig = OUTPUT / "kubeconfig"
+    hand_over_outputs(os.environ)
     say("the cluster is up")
     print(
-        f"\nexport KUBECONFIG={kubeconfig}"
+        f"\nexport KUBECONFIG={OUTPUT / 'kubeconfig'}"
         f"\nexport PATH={OUTPUT / 'bin'}:$PATH      # kubectl and helm in versions that fit"
         f"\nset -a; . {OUTPUT / 's3.env'}; set +a   # S3: endpoint and credentials"
     )
@@ -135,6 +135,7 @@ def _images(_options: argparse.Namespace, say: Progress) -> int:
     lines = [f"{name.upper()}_IMAGE={reference}\n" for name, reference in zip(_OWN_IMAGES, references, strict=True)]
     OUTPUT.mkdir(exist_ok=True)
     write_private(OUTPUT / "images.env", "".join(lines))
+    hand_over_outputs(os.environ)
     print("".join(lines), end="")
     return 0
 
@@ -205,6 +206,7 @@ def _start(_options: argparse.Namespace, say: Progress) -> int:
 
 
 def _running(say: Progress) -> cluster.Cluster:
+    cluster.check_machine()
     found = cluster.existing(say)
     if found is None:
         raise LocalClusterError("There is no cluster on this machine: make cluster starts one.")

@@ -133,7 +133,7 @@ class Cluster:
         self._say(f"{each.name}: containerd, kubelet and kube-proxy run")
 
     def _on_all_nodes(self, work: Callable[[Node], None]) -> None:
-        """At the same time, as each containerd unpacks with one processor. Raises the first error, when all have ended."""
+        """At the same time, as a containerd unpacks with one processor. Raises the first error when all have ended."""
         with ThreadPoolExecutor() as pool:
             for done in [pool.submit(work, each) for each in self.nodes]:
                 done.result()

@@ -1,6 +1,7 @@
 """Names and places of the one local cluster that a machine can have. All of them go with `down`; only caches stay."""
 
 import contextlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,15 @@ def link_tools(tools: Mapping[str, Path]) -> None:
         link.parent.mkdir(parents=True, exist_ok=True)
         link.unlink(missing_ok=True)
         link.symlink_to(target)
+
+
+def hand_over_outputs(environment: Mapping[str, str]) -> None:
+    """Under sudo, gives what is in the tree to the user who called it: they are the ones to use it."""
+    if "SUDO_UID" not in environment:
+        return
+    owner = int(environment["SUDO_UID"]), int(environment["SUDO_GID"])
+    for path in (OUTPUT, *OUTPUT.rglob("*")):
+        os.chown(path, *owner, follow_symlinks=False)
 
 
 def remove_outputs() -> None:

@@ -1,4 +1,7 @@
-"""The processes that containerd leaves behind on purpose, so that it can be restarted: shims, and runc under them."""
+"""The processes that containerd leaves behind on purpose, so that it can be restarted: shims, and runc under them.
+
+And `ctr`, in the middle of an import when the command that ran it was killed.
+"""
 
 import contextlib
 import os
@@ -9,7 +12,7 @@ from pathlib import Path
 from .layout import RUN
 from .waiting import wait_until
 
-_PROGRAMS = {"containerd-shim-runc-v2", "runc"}
+_PROGRAMS = {"containerd-shim-runc-v2", "runc", "ctr"}
 
 
 def belongs_to_cluster(arguments: Sequence[str], run: Path = RUN) -> bool:

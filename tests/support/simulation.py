@@ -258,6 +258,7 @@ class Simulation:
             before = (dict(self.children), dict(self.pods), self.resource)
             self.run()
             if before != (self.children, self.pods, self.resource):
+                self.tick(0.2)
                 continue
             if (pause := self.plan().look_again_after) is None:
                 return

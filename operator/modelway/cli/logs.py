@@ -1,8 +1,8 @@
 """How every modelway process logs: one line per event, its name first, the rest as keys and values.
 
 JSON where a machine reads it, columns where a person does: standard error is a terminal, or
-MODELWAY_LOG_FORMAT=console. Logs go to standard error, so that what a command prints can be piped. Records of libraries that use the standard
-library's logging (uvicorn, kopf, asyncio) go through the same chain and look the same.
+MODELWAY_LOG_FORMAT=console. Logs go to standard error, so that what a command prints can be piped. Records of libraries
+that use the standard library's logging (uvicorn, kopf, asyncio) go through the same chain and look the same.
 """
 
 import logging

@@ -14,6 +14,7 @@ import sys
 from time import monotonic
 from typing import Any, Final
 
+import aiohttp
 import structlog
 import uvloop
 
@@ -127,15 +128,21 @@ class Operator:
         leading = asyncio.create_task(self._lead())
         hosting = asyncio.create_task(self._hosted())
         stopping = asyncio.create_task(self._stop.wait())
-        done, _ = await asyncio.wait({leading, hosting, stopping, *watching}, return_when=asyncio.FIRST_COMPLETED)
-        errors = [error for task in done if (error := task.exception()) is not None]
-        for error in errors:
-            _log.error("ended", error=str(error), exc_info=error)
-        code = 0 if not errors and done <= {hosting, stopping} else 1
-        await self._end(code)
+        try:
+            done, _ = await asyncio.wait({leading, hosting, stopping, *watching}, return_when=asyncio.FIRST_COMPLETED)
+            errors = [error for task in done if (error := task.exception()) is not None]
+            for error in errors:
+                _log.error("ended", error=str(error), exc_info=error)
+            code = 0 if not errors and done <= {hosting, stopping} else 1
+            await self._end(code)
+            return code
+        finally:
+            self.stop()
+            await _cancelled(leading, hosting, stopping, *watching)
+
+    def stop(self) -> None:
+        """End in order, as at SIGTERM; `run` returns when all is done."""
         self._stop.set()
-        await _cancelled(leading, hosting, stopping, *watching)
-        return code
 
     async def close(self) -> None:
         """Close what is open."""
@@ -167,7 +174,7 @@ class Operator:
     def _own_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self.stop)
 
     async def _lead(self) -> None:
         """Work while holding the lease; returns when it is lost."""
@@ -193,6 +200,7 @@ class Operator:
         try:
             pause = await self._reconciler.reconcile(owner)
         except Deposed:
+            self._queue.retry(owner)  # a renewal may only have been late
             self._metrics.count_reconcile("error")
         except Conflict as error:
             delay = self._queue.retry(owner)
@@ -202,8 +210,9 @@ class Operator:
             reason = error.reason if isinstance(error, ApiError) else type(error).__name__
             self._metrics.count_reconcile("error")
             self._metrics.count_error(reason)
-            delay = self._queue.retry(owner)
-            expected = isinstance(error, (ApiError, TimeoutError, OSError))
+            at_least = error.retry_after if isinstance(error, ApiError) else None
+            delay = self._queue.retry(owner, at_least=at_least or 0.0)
+            expected = isinstance(error, (ApiError, aiohttp.ClientError, TimeoutError, OSError))
             _log.warning(
                 "reconcile_failed",
                 namespace=owner.namespace,

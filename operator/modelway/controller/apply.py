@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import structlog
 
 from modelway.api.conditions import Reason
-from modelway.api.kinds import DEPLOYMENT, POD, SERVICE
-from modelway.api.names import ANNOTATION_APPLIED, FIELD_MANAGER, REPLICAS_MANAGER
+from modelway.api.kinds import CONTROLLER_REVISION, DEPLOYMENT, POD, SERVICE
+from modelway.api.names import ANNOTATION_APPLIED, FIELD_MANAGER, KIND, REPLICAS_MANAGER
 from modelway.controller.difference import content, marker, says, says_child
 from modelway.kube.client import Client
 from modelway.kube.errors import ApiError, BadRequest, Conflict, Forbidden, Invalid, NotFound
@@ -88,13 +88,17 @@ class Applier:
         metadata = child.body["metadata"]
         annotations = metadata.get("annotations", {}) | {ANNOTATION_APPLIED: mark}
         body = child.body | {"metadata": metadata | {"annotations": annotations}}
+        if live is not None and child.kind == CONTROLLER_REVISION and live.get("data") != body["data"]:
+            # What a ControllerRevision holds can never be changed: another one takes its place.
+            await self._delete(owner, ObjectKey(*child.key), live["metadata"]["uid"])
+            live = None
         if live is None:
             await self._create(owner, owner_uid, child, body)
             return
         left = self._left.get((owner, child.key))
         asked_before = live["metadata"].get("annotations", {}).get(ANNOTATION_APPLIED) == mark
         if not asked_before or not self._is_as_left(child, body, live, left):
-            live = await self._repair(child, body, live, left) if asked_before else await self._apply(child, body)
+            live = await (self._repair(child, body, live, left) if asked_before else self._apply(child, body, live))
             self._written(owner, child, live, "child_repaired" if asked_before else "child_changed")
         elif left is None or left.marker != marker(child.kind, live):
             self._left[owner, child.key] = _Left(marker(child.kind, live), content(child.kind, live))
@@ -102,13 +106,15 @@ class Applier:
             live = await self._client.apply(child.kind, _only_replicas(child), manager=REPLICAS_MANAGER)
             self._written(owner, child, live, "replicas_changed", replicas=child.replicas)
 
-    async def _apply(self, child: Child, body: Object) -> Object:
-        return await self._client.apply(child.kind, body, manager=FIELD_MANAGER)
+    async def _apply(self, child: Child, body: Object, live: Object) -> Object:
+        """Our fields of `live`, and of no other object that has come to stand under its name."""
+        same = body | {"metadata": body["metadata"] | {"uid": live["metadata"]["uid"]}}
+        return await self._client.apply(child.kind, same, manager=FIELD_MANAGER)
 
     async def _repair(self, child: Child, body: Object, live: Object, left: _Left | None) -> Object:
         """Our fields again; where that does not bring the child back, or is not allowed beside what was added, all."""
         try:
-            applied = await self._apply(child, body)
+            applied = await self._apply(child, body, live)
             if self._is_as_left(child, body, applied, left):
                 return applied
         except Invalid:
@@ -125,23 +131,33 @@ class Applier:
     async def _create(self, owner: Owner, owner_uid: str, child: Child, body: Object) -> None:
         whole, manager = body, FIELD_MANAGER
         if child.replicas not in {None, 1}:
-            # The number of replicas has a manager of its own, and there must never be another number in between.
-            whole, manager = body | {"spec": body["spec"] | {"replicas": child.replicas}}, REPLICAS_MANAGER
-        live = None
+            # The number of replicas has a manager of its own, and there must never be another number in between. The
+            # mark is left out: if this is the last write before the process is killed, the next look goes on here.
+            replicas = {"spec": body["spec"] | {"replicas": child.replicas}}
+            whole, manager = child.body | replicas, REPLICAS_MANAGER
         try:
             live = await self._client.create(child.kind, whole, manager=manager)
         except Conflict:
-            await self._check_ours(owner, owner_uid, child)
-        if live is None or manager != FIELD_MANAGER:
-            live = await self._apply(child, body)
+            await self._learn(owner, owner_uid, child)
+            raise
+        if manager != FIELD_MANAGER:
+            live = await self._apply(child, body, live)
         self._written(owner, child, live, "child_created")
 
-    async def _check_ours(self, owner: Owner, owner_uid: str, child: Child) -> None:
-        """Make sure that what stands where a child should be is ours, though the store did not know it: it is new, or
-        has lost the label by which it is watched.
+    async def _learn(self, owner: Owner, owner_uid: str, child: Child) -> None:
+        """Take in what stands where a child should be though the store did not know it, for the next look to go by.
+
+        It is new; or it has lost the label by which it is watched; or it belonged to an earlier resource of this name
+        and is about to be collected. A plan that did not know of it must not be carried out on it.
+
+        Raises:
+            _ForeignError: it belongs to somebody else.
         """
         found = await self._client.get(child.kind, owner.namespace, child.key.name)
-        if not is_controlled_by(found, owner_uid):
+        if is_controlled_by(found, owner_uid):
+            found["metadata"].pop("managedFields", None)
+            self._store.put(child.kind, found)
+        elif not _is_of_namesake(found, owner):
             raise _ForeignError(_owner_named(found))
 
     async def _remove(self, owner: Owner, key: ChildKey) -> None:
@@ -179,6 +195,11 @@ def is_controlled_by(obj: Object, uid: str) -> bool:
     return any(reference["uid"] == uid and reference.get("controller") for reference in references)
 
 
+def _is_of_namesake(obj: Object, owner: Owner) -> bool:
+    references = obj["metadata"].get("ownerReferences", ())
+    return any(one["kind"] == KIND and one["name"] == owner.name and one.get("controller") for one in references)
+
+
 def _refusal(error: ApiError) -> Refusal:
     quota = isinstance(error, Forbidden) and "exceeded quota" in error.message
     return Refusal(Reason.QUOTA_EXCEEDED if quota else Reason.CHILD_REFUSED, error.message)
@@ -204,7 +225,8 @@ def _only_replicas(child: Child) -> Object:
 
 def _in_place_of(live: Object, body: Object) -> Object:
     """`body`, complete, in the place of `live`: with its identity and what is allocated once, without additions."""
-    whole = body | {"metadata": live["metadata"] | {"labels": body["metadata"]["labels"]}}
+    ours = {field: body["metadata"][field] for field in ("labels", "ownerReferences")}
+    whole = body | {"metadata": live["metadata"] | ours}
     if body["kind"] == SERVICE.name:
         kept = {field: live["spec"][field] for field in _ALLOCATED if field in live["spec"]}
         return whole | {"spec": body["spec"] | kept}

@@ -1,9 +1,11 @@
 """/livez, /readyz and /metrics of the operator.
 
-Alive: the event loop answers, every watch has been heard of lately, and no work hangs. Ready: all that is watched has
-been listed once; a replica that waits for the lease is ready too, for it can take over at once.
+Alive: the event loop answers, every watch's task has stirred lately, and no work hangs; an API server that is away is
+no reason to restart. Ready: all that is watched has been listed once; a replica that waits for the lease is ready too,
+for it can take over at once.
 """
 
+import socket
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Final
@@ -46,7 +48,7 @@ class Health:
         )
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
-        await web.TCPSite(self._runner, host=None, port=port).start()
+        await web.SockSite(self._runner, _listening(port)).start()
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
@@ -59,7 +61,7 @@ class Health:
         return sorted({reflector.kind.name for reflector in self._reflectors if not reflector.synced.is_set()})
 
     async def _livez(self, _request: web.Request) -> web.Response:
-        silence = max((monotonic() - reflector.heard_at for reflector in self._reflectors), default=0.0)
+        silence = max((monotonic() - reflector.alive_at for reflector in self._reflectors), default=0.0)
         if silence > _SILENCE_SECONDS and not self.unsynced():
             return web.Response(status=500, text=f"a watch has been silent for {silence:.0f} s\n")
         if (age := self._longest_working()) > _WORK_SECONDS:
@@ -77,3 +79,10 @@ class Health:
         self._metrics.leading.set(1 if self._is_leading() else 0)
         body = generate_latest(self._metrics.registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _listening(port: int) -> socket.socket:
+    """One socket for both versions of IP, where both are there; two of them would get two free ports."""
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))

@@ -74,12 +74,12 @@ class Queue(Generic[Key]):
             return
         self._put(key, due, priority)
 
-    def retry(self, key: Key) -> float:
-        """Have `key` looked at again after a failure; gives the delay in seconds."""
+    def retry(self, key: Key, *, at_least: float = 0.0) -> float:
+        """Have `key` looked at again after a failure, in `at_least` seconds or more; gives the delay."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         longest = min(_FIRST_RETRY * 2.0 ** min(failures, 32), _LONGEST_RETRY)
-        delay = self._random.uniform(longest / 2, longest)
+        delay = max(self._random.uniform(longest / 2, longest), at_least)
         self._metrics.retries.inc()
         self.add(key, after=delay)
         return delay

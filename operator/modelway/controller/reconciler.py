@@ -5,6 +5,7 @@ A decision is written to status before anything is done about it, under the reso
 somebody else has written meanwhile, nothing is touched and the key is looked at again.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,10 +38,15 @@ _FIRST_REFUSAL_PAUSE, _LONGEST_REFUSAL_PAUSE = 2.0, 300.0
 class _Memory:
     """What is remembered of one ModelDeployment between looks; losing it costs at most a few writes."""
 
+    uid: str
     refusals: dict[ChildKey, Refusal]
     records: tuple[Object, ...] = ()
     refused_looks: int = 0
     status_written_at: float = float("-inf")
+
+
+class _DeletedError(Exception):
+    """The ModelDeployment is no longer there: nothing is to be made for it."""
 
 
 class Reconciler:
@@ -79,13 +85,24 @@ class Reconciler:
         if raw is None or raw["metadata"].get("deletionTimestamp"):
             self._forget(owner)
             return None
-        memory = self._memories.setdefault(owner, _Memory(refusals={}))
+        memory = self._memory_of(owner, raw["metadata"]["uid"])
         try:
             resource = ModelDeployment.parse(raw)
         except ValidationError as error:
             await self._refuse(raw, memory, error)
             return None
-        return await self._look(owner, raw, resource, memory)
+        try:
+            return await self._look(owner, raw, resource, memory)
+        except _DeletedError:
+            return None  # the watch will tell
+
+    def _memory_of(self, owner: Owner, uid: str) -> _Memory:
+        """What is remembered of the resource with `uid`; of an earlier one of its name nothing is."""
+        known = self._memories.get(owner)
+        if known is None or known.uid != uid:
+            self._forget(owner)
+            known = self._memories[owner] = _Memory(uid=uid, refusals={})
+        return known
 
     async def _look(self, owner: Owner, raw: Object, resource: ModelDeployment, memory: _Memory) -> float | None:
         decision = plan(self._observe(owner, resource, memory), settings=self._settings, now=self._now())
@@ -147,7 +164,7 @@ class Reconciler:
         try:
             written = await self._client.replace(MODEL_DEPLOYMENT, body, manager=FIELD_MANAGER, subresource="status")
         except NotFound:
-            return raw  # it was deleted; the watch will tell
+            raise _DeletedError from None
         written["metadata"].pop("managedFields", None)
         self._store.put(MODEL_DEPLOYMENT, written)
         memory.status_written_at = self._clock()
@@ -166,7 +183,8 @@ class Reconciler:
         message = f"{where}: {first['msg']}; the CRD on this cluster is not this operator's"
         status = _dumped(invalid(raw["metadata"]["generation"], before, message, now=self._now()))
         if status != raw.get("status", {}):
-            await self._put_status(raw, status, memory)
+            with contextlib.suppress(_DeletedError):
+                await self._put_status(raw, status, memory)
 
     def _refusal_pause(self, memory: _Memory) -> float | None:
         if not memory.refusals:

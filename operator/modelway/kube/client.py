@@ -30,7 +30,6 @@ _PAGE: Final = 500
 _WATCH_SILENCE: Final = 90.0
 """Seconds without a byte after which a watch counts as dead; the server sends a bookmark every minute."""
 _REQUEST_SECONDS: Final = 30.0
-_CONNECTIONS: Final = 64
 
 
 def open_to_all() -> None:
@@ -58,7 +57,8 @@ class Client:
         self._on_request = on_request
         self._session = aiohttp.ClientSession(
             base_url=connection.server,
-            connector=aiohttp.TCPConnector(ssl=connection.tls, limit=_CONNECTIONS, keepalive_timeout=60),
+            # No limit: each watch holds a connection for ever, and the workers bound the rest.
+            connector=aiohttp.TCPConnector(ssl=connection.tls, limit=0, keepalive_timeout=60),
             headers={"User-Agent": "modelway-operator", "Accept": _JSON},
             timeout=aiohttp.ClientTimeout(total=_REQUEST_SECONDS),
             auto_decompress=True,

@@ -65,6 +65,7 @@ class Lease:
         self._random = seed
         self._now = now
         self._valid_until = float("-inf")
+        self._given_up = False
         self._object: Object | None = None
         self._seen_at = float("-inf")
 
@@ -94,12 +95,21 @@ class Lease:
         """Give the lease back, so that the next leader need not wait. Errors are of no consequence."""
         if self._object is None or not self.holds():
             return
-        self._valid_until = float("-inf")
+        self._valid_until, self._given_up = float("-inf"), True
         try:
-            await self._client.replace(LEASE, self._renewed(self._object, holder="", duration=1), manager="modelway")
+            async with asyncio.timeout(self._timing.renew_deadline / 2):
+                await self._give_back(self._object)
             _log.info("lease_released", lease=self._name, identity=self.identity)
         except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
             _log.warning("lease_not_released", error=str(error))
+
+    async def _give_back(self, known: Object) -> None:
+        try:
+            await self._client.replace(LEASE, self._renewed(known, holder="", duration=1), manager="modelway")
+        except Conflict:  # a renewal of ours was under way
+            current = await self._client.get(LEASE, self._namespace, self._name)
+            if self._holder(current) == self.identity:
+                await self._client.replace(LEASE, self._renewed(current, holder="", duration=1), manager="modelway")
 
     async def _try(self) -> bool:
         """One attempt to take or renew the lease; whether it is held afterwards."""
@@ -108,13 +118,14 @@ class Lease:
             async with asyncio.timeout(max(self._timing.retry_period, self._timing.renew_deadline / 2)):
                 taken = await self._take()
         except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-            if isinstance(error, Conflict):
-                self._object = None  # somebody else was faster; look again
+            if isinstance(error, (Conflict, NotFound)):
+                self._object = None  # somebody else was faster, or has deleted it; look again
             else:
                 _log.warning("lease_error", lease=self._name, error=str(error) or type(error).__name__)
             return self.holds()
-        if taken:
-            self._valid_until = asked_at + self._timing.renew_deadline
+        if self._given_up:
+            return False
+        self._valid_until = asked_at + self._timing.renew_deadline if taken else float("-inf")
         return taken
 
     async def _take(self) -> bool:

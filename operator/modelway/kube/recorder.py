@@ -24,6 +24,7 @@ _log = structlog.get_logger(__name__)
 _SERIES_SECONDS: Final = 360.0
 _WRITE_SECONDS: Final = 60.0
 _LONGEST_NOTE: Final = 1024
+"""Bytes."""
 _REMEMBERED: Final = 4096
 
 
@@ -48,7 +49,7 @@ class Recorder:
 
     async def tell(self, resource: Object, *, type: str, reason: str, message: str, action: str) -> None:  # noqa: A002
         """Write an Event about `resource`, or count it in the series that it belongs to."""
-        note = message if len(message) <= _LONGEST_NOTE else message[: _LONGEST_NOTE - 1] + "…"
+        note = _fitted(message)
         key = (resource["metadata"]["uid"], reason, note)
         series = self._series.get(key)
         try:
@@ -101,3 +102,12 @@ class Recorder:
 
     def _moment(self) -> str:
         return self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _fitted(message: str) -> str:
+    """`message`, cut where it is longer than the API server takes."""
+    encoded = message.encode()
+    if len(encoded) <= _LONGEST_NOTE:
+        return message
+    ellipsis = "…"
+    return encoded[: _LONGEST_NOTE - len(ellipsis.encode())].decode(errors="ignore") + ellipsis

@@ -7,7 +7,7 @@ Told `on_change` for each owner of whom something changed; while the first list 
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import monotonic
 
 import aiohttp
@@ -21,6 +21,8 @@ from modelway.kube.store import Owner, Store
 _log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
+_SHORTEST_WATCH = 1.0
+"""Seconds; a watch that ends sooner and has told nothing is a server that refuses it politely."""
 _WATCH_SECONDS = (300, 600)
 
 _POD_STATUS = ("phase", "conditions", "initContainerStatuses", "containerStatuses", "reason", "message")
@@ -50,30 +52,24 @@ class Reflector:
         self._random = seed
         self.synced = asyncio.Event()
         """Set when the first list is in the store."""
-        self.heard_at = monotonic()
-        """When the server was last heard of; on the monotonic clock."""
+        self.alive_at = monotonic()
+        """When this task last heard of the server, or noticed that it cannot; on the monotonic clock."""
+        self._failures = 0
 
     async def run(self) -> None:
         """List and watch until cancelled."""
-        pauses = self._pauses()
         while True:
             try:
                 version = await self._list()
-                pauses = self._pauses()
                 while True:
                     version = await self._watch(version)
             except Gone:
                 _log.info("watch_expired", kind=self.kind.name, namespace=self._namespace)
+                await self._pause()
             except (ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-                pause = next(pauses)
-                _log.warning(
-                    "watch_lost",
-                    kind=self.kind.name,
-                    namespace=self._namespace,
-                    error=str(error),
-                    pause=round(pause, 1),
-                )
-                await asyncio.sleep(pause)
+                told = str(error) or type(error).__name__
+                _log.warning("watch_lost", kind=self.kind.name, namespace=self._namespace, error=told)
+                await self._pause()
 
     async def _list(self) -> str:
         objects: list[Object] = []
@@ -91,18 +87,21 @@ class Reflector:
 
     async def _watch(self, version: str) -> str:
         """Watch from `version` until the server ends the watch; gives the version to go on from."""
-        seconds = self._random.randint(*_WATCH_SECONDS)
+        seconds, began, told = self._random.randint(*_WATCH_SECONDS), monotonic(), False
         async with self._client.watch(
             self.kind, self._namespace, self._selector, version=version, seconds=seconds
         ) as events:
             async for kind_of_event, obj in events:
                 self._heard()
+                told, self._failures = True, 0
                 version = obj["metadata"]["resourceVersion"]
                 if kind_of_event == "BOOKMARK":
                     continue
                 take = self._store.discard if kind_of_event == "DELETED" else self._store.put
                 if (owner := take(self.kind, self._slim(obj))) is not None:
                     self._on_change(owner, False)
+        if not told and monotonic() - began < _SHORTEST_WATCH:
+            raise ConnectionError("the watch ended as soon as it had begun")
         return version
 
     def _slim(self, obj: Object) -> Object:
@@ -118,10 +117,11 @@ class Reflector:
         }
 
     def _heard(self) -> None:
-        self.heard_at = monotonic()
+        self.alive_at = monotonic()
 
-    def _pauses(self) -> Iterator[float]:
-        longest = _FIRST_PAUSE
-        while True:
-            yield self._random.uniform(longest / 2, longest)
-            longest = min(longest * 2, _LONGEST_PAUSE)
+    async def _pause(self) -> None:
+        """Wait, the longer the more often it failed since a watch last told anything."""
+        self.alive_at = monotonic()
+        longest = min(_FIRST_PAUSE * 2.0 ** min(self._failures, 16), _LONGEST_PAUSE)
+        self._failures += 1
+        await asyncio.sleep(self._random.uniform(longest / 2, longest))

@@ -2,17 +2,20 @@
 
 Filled by the reflectors and by the answers to our own writes; read by `controller.reconciler`. Objects are found by
 the ModelDeployment that they belong to, in constant time. Objects are treated as frozen.
-Invariant: of one object (uid), a newer resourceVersion is never replaced by an older one; so a watch that lags behind
-our own write does not undo it. (resourceVersions of one resource are comparable integers: KEP-5504.)
+Invariant: under one name, a newer resourceVersion is never replaced by an older one, and an object that is gone does
+not come back by what was said of it before: so neither a watch that lags behind our own write, nor the late answer to
+a write, undoes what is known. (resourceVersions of one resource are comparable integers: KEP-5504.)
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from modelway.api.kinds import MODEL_DEPLOYMENT, Kind
 from modelway.api.names import LABEL_NAME
 from modelway.kube.client import Object
+
+_REMEMBERED_GONE: Final = 4096
+"""Objects that are gone and remembered; an answer is late by seconds, not by as many deletions."""
 
 
 class Owner(NamedTuple):
@@ -34,7 +37,9 @@ class Store:
 
     def __init__(self) -> None:
         self._resources: dict[Owner, Object] = {}
-        self._belongings: defaultdict[Owner, dict[ObjectKey, Object]] = defaultdict(dict)
+        self._belongings: dict[Owner, dict[ObjectKey, Object]] = {}
+        self._gone: dict[str, int] = {}
+        """uid to the resourceVersion at which it went."""
 
     def resource(self, owner: Owner) -> Object | None:
         """The ModelDeployment itself."""
@@ -55,28 +60,38 @@ class Store:
             Whose it is, when this is news; None when it is known already, or older than what is known.
         """
         owner = owner_of(kind, obj)
-        if owner is None:
+        if owner is None or _version(obj) < self._gone.get(obj["metadata"]["uid"], 0):
             return None
         shelf, key = self._shelf(kind, obj, owner)
         known = shelf.get(key)
-        if known is not None and not _is_newer(obj, known):
+        if known is not None and _version(obj) <= _version(known):
             return None
         shelf[key] = obj
         return owner
 
-    def discard(self, kind: Kind, obj: Object) -> Owner | None:
-        """Forget an object that was deleted, unless another of the same name has come since."""
+    def discard(self, kind: Kind, obj: Object, *, version: str | None = None) -> Owner | None:
+        """Forget an object that was deleted, unless another of the same name has come since.
+
+        Args:
+            kind: of the object.
+            obj: as it was last seen, or as the watch told of its end.
+            version: when it was gone, where `obj` does not say.
+
+        Returns:
+            Whose it was, when it was known.
+        """
         owner = owner_of(kind, obj)
         if owner is None:
             return None
+        self._bury(obj["metadata"]["uid"], int(version or obj["metadata"]["resourceVersion"]))
         shelf, key = self._shelf(kind, obj, owner)
         known = shelf.get(key)
-        if known is None or known["metadata"]["uid"] != obj["metadata"]["uid"]:
-            return None
-        del shelf[key]
-        if kind != MODEL_DEPLOYMENT and not shelf:
+        is_known = known is not None and known["metadata"]["uid"] == obj["metadata"]["uid"]
+        if is_known:
+            del shelf[key]
+        if not self._belongings.get(owner, True):
             del self._belongings[owner]
-        return owner
+        return owner if is_known else None
 
     def replace(self, kind: Kind, namespace: str | None, objects: Iterable[Object], *, version: str) -> set[Owner]:
         """Take in a whole list of `kind`, and forget what is not in it: deletions that no watch told of.
@@ -99,14 +114,19 @@ class Store:
             metadata = known["metadata"]
             if metadata["uid"] in listed or int(metadata["resourceVersion"]) > int(version):
                 continue
-            if (owner := self.discard(kind, known)) is not None:
+            if (owner := self.discard(kind, known, version=version)) is not None:
                 touched.add(owner)
         return touched
 
     def _shelf(self, kind: Kind, obj: Object, owner: Owner) -> tuple[dict, Owner | ObjectKey]:  # type: ignore[type-arg]
         if kind == MODEL_DEPLOYMENT:
             return self._resources, owner
-        return self._belongings[owner], ObjectKey(kind, obj["metadata"]["name"])
+        return self._belongings.setdefault(owner, {}), ObjectKey(kind, obj["metadata"]["name"])
+
+    def _bury(self, uid: str, version: int) -> None:
+        self._gone[uid] = version
+        while len(self._gone) > _REMEMBERED_GONE:
+            del self._gone[next(iter(self._gone))]
 
     def _all(self, kind: Kind, namespace: str | None) -> list[Object]:
         if kind == MODEL_DEPLOYMENT:
@@ -131,6 +151,5 @@ def owner_of(kind: Kind, obj: Object) -> Owner | None:
     return Owner(metadata["namespace"], name) if name else None
 
 
-def _is_newer(one: Object, other: Object) -> bool:
-    new, old = one["metadata"], other["metadata"]
-    return new["uid"] != old["uid"] or int(new["resourceVersion"]) > int(old["resourceVersion"])
+def _version(obj: Object) -> int:
+    return int(obj["metadata"]["resourceVersion"])

@@ -5,9 +5,9 @@ run where they are. But while one runs on the loop nobody else is answered, heal
 that are known to be over within `BUDGET`: at load the model is timed with a row and with 64 times as many, which gives
 a price for the call and a price for each row; a request runs inline when that estimate is within the budget.
 
-The estimate can be wrong (cost that depends on the values), so inline runs are timed too, in CPU time of the thread,
-which a busy neighbour does not change: after `STRIKES` runs over the budget in a row, or one far over it, everything
-goes to threads for good.
+The estimate can be wrong (cost that depends on the values), so inline runs are timed too: after `STRIKES` in a row that
+took far longer than the budget everything goes to threads for a while, at first a second and each time twice as long.
+Neither at once nor for good, since to a process on a busy machine any single run can look slow.
 """
 
 import time
@@ -22,6 +22,9 @@ from modelway.server.tensors import DTYPES, Batch
 BUDGET = 1e-3  # seconds
 STRIKES = 3
 FAR = 5
+FIRST_DISTRUST = 1.0  # seconds
+LONGEST_DISTRUST = 600.0
+FORGIVEN_AFTER = 600.0  # seconds of good behaviour after which the next distrust is short again
 SAMPLE_ROWS = 64
 _REPEATS = 5
 _ENOUGH = 50 * BUDGET  # seconds spent on timing a model that is too slow whatever the next run says
@@ -44,27 +47,38 @@ UNKNOWN = Cost(call=float("inf"), row=0.0)
 
 
 class Pace:
-    """The rule's state: the measured cost and how often it was wrong of late. Used by the event loop only."""
+    """The rule's state: the measured cost, and until when it is not believed. Used by the event loop only.
 
-    def __init__(self, cost: Cost) -> None:
+    Args:
+        cost: as measured at load.
+        clock: seconds, monotonic.
+
+    """
+
+    def __init__(self, cost: Cost, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.cost = cost
+        self._clock = clock
         self._strikes = 0
-
-    @property
-    def demoted(self) -> bool:
-        """Whether the estimate proved wrong."""
-        return self._strikes >= STRIKES
+        self._distrusted_until = 0.0
+        self._distrust = FIRST_DISTRUST
 
     def allows_inline(self, rows: int) -> bool:
         """Whether a request of so many rows may run on the event loop."""
-        return self._strikes < STRIKES and self.cost.of(rows) <= BUDGET
+        return self.cost.of(rows) <= BUDGET and (not self._distrusted_until or self._clock() >= self._distrusted_until)
 
     def note(self, seconds: float) -> None:
-        """Take note of what an inline run really cost, in CPU seconds of the thread."""
-        if seconds > FAR * BUDGET:
-            self._strikes = STRIKES
-        elif not self.demoted:
-            self._strikes = self._strikes + 1 if seconds > BUDGET else 0
+        """Take note of how long an inline run really took."""
+        if seconds <= FAR * BUDGET:
+            self._strikes = 0
+            return
+        self._strikes += 1
+        if self._strikes >= STRIKES:
+            now = self._clock()
+            if now - self._distrusted_until > FORGIVEN_AFTER:
+                self._distrust = FIRST_DISTRUST
+            self._strikes = 0
+            self._distrusted_until = now + self._distrust
+            self._distrust = min(2 * self._distrust, LONGEST_DISTRUST)
 
 
 def measure(

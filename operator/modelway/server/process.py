@@ -11,6 +11,7 @@ uvicorn's own handlers would stop at the signal; they are replaced.
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -72,6 +73,7 @@ async def _serve(options: ServerOptions) -> None:
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=False,
             backlog=BACKLOG,
             timeout_keep_alive=int(options.keep_alive),
             timeout_graceful_shutdown=int(options.timeout) + 1,
@@ -133,6 +135,10 @@ def _load_in_thread(options: ServerOptions, loop: asyncio.AbstractEventLoop) -> 
         loaded, error = None, None
         try:
             loaded = load(options)
+            # Libraries and model live as long as the process: no collection need look at them again, and the pauses
+            # of full collections (tens of milliseconds) go.
+            gc.collect()
+            gc.freeze()
         except ModelwayError as expected:
             error = expected
         except BaseException as unforeseen:  # noqa: BLE001 a thread's exception is lost unless it is carried over

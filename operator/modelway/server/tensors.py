@@ -64,9 +64,9 @@ class TensorSpec:
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of this shape may be sent for this input."""
-        return len(shape) == len(self.shape) and all(
-            want in (-1, have) for want, have in zip(self.shape, shape, strict=True)
-        )
+        if len(shape) != len(self.shape):
+            return False
+        return all(want in {-1, have} for want, have in zip(self.shape, shape, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

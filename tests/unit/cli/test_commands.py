@@ -69,7 +69,9 @@ def words(tmp_path):
 
 
 def fetch(words, *arguments):
-    return run("fetch", *map(str, arguments), environ={"MODELWAY_TERMINATION_LOG": str(words), "MODELWAY_LOG_FORMAT": "json"})
+    return run(
+        "fetch", *map(str, arguments), environ={"MODELWAY_TERMINATION_LOG": str(words), "MODELWAY_LOG_FORMAT": "json"}
+    )
 
 
 def test_a_fetch_ends_with_its_digest(tmp_path, words):

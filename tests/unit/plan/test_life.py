@@ -9,11 +9,11 @@ everything has to come to rest where the spec says.
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from modelway.api.kinds import CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT, SERVICE
+from modelway.api.kinds import CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT
 from modelway.api.names import child_name
 from modelway.plan import ChildKey, Observed, Plan
 from modelway.plan.pods import DRAIN_SECONDS
@@ -227,7 +227,9 @@ def _check_rest(world: Simulation) -> None:
     retired = [name for name in world.names(CONTROLLER_REVISION) if name != child_name(NAME, wanted or "")]
     if not waits:
         assert len(retired) <= serving.get("revisionHistoryLimit", 10)
-        running = {key.name for key, obj in world.children.items() if key.kind == DEPLOYMENT and obj["spec"]["replicas"]}
+        running = {
+            key.name for key, obj in world.children.items() if key.kind == DEPLOYMENT and obj["spec"]["replicas"]
+        }
         assert running <= {child_name(NAME, wanted or "")}, "a retired revision keeps its pods for ever"
     assert {key.name for key in world.children if key.kind == CONFIG_MAP} <= set(world.names(CONTROLLER_REVISION))
 
@@ -273,7 +275,4 @@ def _needed(seen: Observed, stable: str | None) -> int:
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(
-    max_examples=int(__import__("os").environ.get("N","30")), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck),
-    phases=(Phase.reuse, Phase.generate, Phase.shrink), report_multiple_bugs=False, database=None
-)
+TestLife.settings = settings(stateful_step_count=30)

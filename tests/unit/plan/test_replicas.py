@@ -131,9 +131,7 @@ class TestAutoscaling:
         ]
         behavior = {"scaleDown": {"stabilizationWindowSeconds": 60, "selectPolicy": "Min"}}
         world = story(
-            spec(
-                serving__replicas=None, serving__autoscaling=AUTOSCALED | {"metrics": metrics, "behavior": behavior}
-            )
+            spec(serving__replicas=None, serving__autoscaling=AUTOSCALED | {"metrics": metrics, "behavior": behavior})
         )
         autoscaler = next(obj for key, obj in world.children.items() if key.kind == AUTOSCALER)
         assert autoscaler["spec"]["metrics"] == metrics

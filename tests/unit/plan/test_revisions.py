@@ -58,7 +58,10 @@ class TestHash:
         [
             ({"serving.podTemplate": {}}, {}),
             ({"serving.podTemplate": {"labels": {}}}, {}),
-            ({"serving.resources": {"limits": {"memory": "1Gi"}}}, {"serving.resources": {"limits": {"memory": "1024Mi"}}}),
+            (
+                {"serving.resources": {"limits": {"memory": "1Gi"}}},
+                {"serving.resources": {"limits": {"memory": "1024Mi"}}},
+            ),
             ({"serving.resources": {"limits": {"cpu": 2}}}, {"serving.resources": {"limits": {"cpu": "2000m"}}}),
         ],
         ids=["absent and empty", "absent and empty inside", "1Gi and 1024Mi", "2 and 2000m"],

@@ -130,7 +130,7 @@ class TestSuperseded:
         world.edit(model__version="3")
         world.look()
         assert world.candidate not in {None, first, world.stable}
-        assert [(entry.revision, entry.result) for entry in world.status.history][0] == (first, "Superseded")
+        assert (world.status.history[0].revision, world.status.history[0].result) == (first, "Superseded")
         assert world.replicas(first) == 0, "it never took a request: there is nothing to drain"
 
     def test_going_back_to_the_stable_spec_ends_the_rollout(self):

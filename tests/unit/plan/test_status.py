@@ -1,5 +1,6 @@
 """What `status` says: conditions as kstatus reads them, times that move only on transitions, words that do not change
-with every pod."""
+with every pod.
+"""
 
 import re
 
@@ -132,7 +133,9 @@ def told(world: Simulation, kind: str) -> str:
 
 
 class TestConditions:
-    @pytest.mark.parametrize(("situation", "ready", "reconciling", "stalled"), TABLE, ids=lambda v: getattr(v, "__name__", ""))
+    @pytest.mark.parametrize(
+        ("situation", "ready", "reconciling", "stalled"), TABLE, ids=lambda v: getattr(v, "__name__", "")
+    )
     def test_table(self, situation, ready, reconciling, stalled):
         world = situation()
         assert (told(world, "Ready"), told(world, "Reconciling"), told(world, "Stalled")) == (

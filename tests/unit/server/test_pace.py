@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
-from modelway.server.pace import BUDGET, SAMPLE_ROWS, STRIKES, UNKNOWN, Cost, Pace, measure
+from modelway.server.pace import BUDGET, FAR, FORGIVEN_AFTER, SAMPLE_ROWS, STRIKES, UNKNOWN, Cost, Pace, measure
 from modelway.server.tensors import Batch, TensorSpec
 from support.fake_model import FakeModel, first_column
+
+SLOW = 2 * FAR * BUDGET
 
 
 class Clock:
@@ -88,19 +90,50 @@ def test_a_model_that_refuses_zeros_goes_to_threads():
     assert not Pace(cost).allows_inline(1)
 
 
-def test_strikes_in_a_row_send_everything_to_threads_for_good():
-    pace = Pace(Cost(1e-6, 0))
-    for seconds in (*[2 * BUDGET] * (STRIKES - 1), 0.0, *[2 * BUDGET] * (STRIKES - 1)):
+@pytest.fixture
+def clock():
+    return Clock(0, 0)
+
+
+def strike_out(pace):
+    for _ in range(STRIKES):
+        pace.note(SLOW)
+
+
+def test_strikes_in_a_row_send_everything_to_threads(clock):
+    pace = Pace(Cost(1e-6, 0), clock=clock)
+    for seconds in (*[SLOW] * (STRIKES - 1), 0.0, *[SLOW] * (STRIKES - 1)):
         pace.note(seconds)
         assert pace.allows_inline(1)
-    pace.note(2 * BUDGET)
-    assert pace.demoted
+    pace.note(SLOW)
     assert not pace.allows_inline(1)
-    pace.note(0.0)
-    assert pace.demoted
 
 
-def test_one_run_far_over_the_budget_is_enough():
-    pace = Pace(Cost(1e-6, 0))
-    pace.note(6 * BUDGET)
-    assert pace.demoted
+def test_runs_somewhat_over_the_budget_are_forgiven(clock):
+    pace = Pace(Cost(1e-6, 0), clock=clock)
+    for _ in range(100):
+        pace.note(3 * BUDGET)
+    assert pace.allows_inline(1)
+
+
+def test_trust_comes_back_and_is_lost_for_twice_as_long_each_time(clock):
+    pace = Pace(Cost(1e-6, 0), clock=clock)
+    waited = []
+    for _ in range(12):
+        strike_out(pace)
+        start = clock.now
+        while not pace.allows_inline(1):
+            clock.now += 0.5
+        waited.append(clock.now - start)
+    assert waited == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]
+
+
+def test_good_behaviour_is_rewarded(clock):
+    pace = Pace(Cost(1e-6, 0), clock=clock)
+    for _ in range(5):
+        strike_out(pace)
+        clock.now += 50
+    clock.now += FORGIVEN_AFTER + 20
+    strike_out(pace)
+    clock.now += 1
+    assert pace.allows_inline(1)
