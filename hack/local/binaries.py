@@ -61,7 +61,7 @@ _ALL = (
         "github.com/versity/versitygw",
         50,
     ),
-    Tool("coredns", "coredns", "github.com/coredns/coredns", "github.com/coredns/coredns", 100),
+    Tool("coredns", "coredns", ".", "github.com/coredns/coredns", 80),
     Tool(
         "metrics-server",
         "metrics-server",
@@ -85,12 +85,12 @@ def required_version(go_mod: str, module: str) -> str:
 
 
 def version(tool: Tool) -> str:
-    """The module's version; for our own `pause`, which has none, a hash of its source."""
+    """The module's version, and a hash of the Go files where `hack/tools` has some of its own."""
     folder = TOOLS / tool.folder
-    if not tool.module:
-        source = b"".join(path.read_bytes() for path in sorted(folder.iterdir()))
-        return hashlib.sha256(source).hexdigest()[:8]
-    return required_version((folder / "go.mod").read_text(), tool.module)
+    parts = [required_version((folder / "go.mod").read_text(), tool.module)] if tool.module else []
+    if source := b"".join(path.read_bytes() for path in sorted(folder.glob("*.go"))):
+        parts.append(hashlib.sha256(source).hexdigest()[:8])
+    return "-".join(parts)
 
 
 def linker_flags(tool: Tool, its_version: str) -> str:

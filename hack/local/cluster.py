@@ -189,7 +189,8 @@ def up(*, nodes: int | None, say: Say) -> Cluster:
     """Starts the cluster, or what of it does not run. `nodes` is for a new one; default 2."""
     check_machine()
     packages.ensure(packages.FOR_CLUSTER, say)
-    binaries.ensure(binaries.NAMES, say)
+    # kwok is built when somebody asks for simulated nodes.
+    binaries.ensure([name for name in binaries.NAMES if name != "kwok"], say)
     with _lock(say):
         _forget_before_reboot()
         cluster = existing(say)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,12 +79,18 @@ def image_cache() -> Path:
 
 
 def link_tools(tools: Mapping[str, Path]) -> None:
-    """Puts the command line tools at hand, in the versions that fit the cluster."""
+    """Puts the command line tools at hand, in the versions that fit the cluster.
+
+    Under sudo they are copied: the cache is root's then, and the user cannot follow a link into it.
+    """
     for name, target in tools.items():
         link = OUTPUT / "bin" / name
         link.parent.mkdir(parents=True, exist_ok=True)
         link.unlink(missing_ok=True)
-        link.symlink_to(target)
+        if "SUDO_UID" in os.environ:
+            shutil.copy(target, link)
+        else:
+            link.symlink_to(target)
 
 
 def hand_over_outputs(environment: Mapping[str, str]) -> None:

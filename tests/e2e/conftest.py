@@ -3,7 +3,6 @@
 Each module has a namespace of its own, which is deleted at the end. Nothing here starts or stops the cluster.
 """
 
-import json
 import os
 import pickle
 import uuid
@@ -13,13 +12,13 @@ from typing import Any
 
 import joblib
 import numpy as np
-import obstore
 import pytest
 from hack.demo.kubectl import Kubectl
-from obstore.store import S3Store
 from skl2onnx import to_onnx
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
+
+from support.deployments import Bucket
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -33,36 +32,6 @@ def environment() -> dict[str, str]:
         assert file.exists(), f"{file} is missing: run `make cluster images install` first"
         values |= dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
     return values
-
-
-class Bucket:
-    """A prefix of the bucket `models` that belongs to one test module."""
-
-    def __init__(self, environment: dict[str, str], prefix: str) -> None:
-        self._store = S3Store(
-            "models",
-            endpoint=environment["AWS_ENDPOINT_URL"],
-            access_key_id=environment["AWS_ACCESS_KEY_ID"],
-            secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-            region=environment["AWS_REGION"],
-            client_options={"allow_http": True},
-        )
-        self._prefix = prefix
-
-    def put(self, path: str, content: bytes) -> str:
-        """Write an object; gives its URI."""
-        obstore.put(self._store, f"{self._prefix}/{path}", content)
-        return self.uri(path)
-
-    def remove(self, path: str) -> None:
-        obstore.delete(self._store, f"{self._prefix}/{path}")
-
-    def uri(self, path: str) -> str:
-        return f"s3://models/{self._prefix}/{path}"
-
-    def clear(self) -> None:
-        for page in obstore.list(self._store, prefix=self._prefix):
-            obstore.delete(self._store, [entry["path"] for entry in page])
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +80,3 @@ def joblib_bytes(iris: tuple[Any, np.ndarray], tmp_path_factory: pytest.TempPath
     path = tmp_path_factory.mktemp("joblib") / "model.joblib"
     joblib.dump(iris[0], path, compress=3)
     return path.read_bytes()
-
-
-def ask(kubectl: Kubectl, service: str, path: str, body: Any) -> Any:
-    """One request through a Service, from outside of the cluster."""
-    proxy = f"/api/v1/namespaces/{kubectl.namespace}/services/{service}:http/proxy{path}"
-    return json.loads(kubectl.run("create", "--raw", proxy, "--filename", "-", stdin=json.dumps(body)))

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Bucket, ask
 from hack.demo.kubectl import Kubectl
-from support.deployments import condition, model_deployment, wait_for_failure, wait_until_serving
+
+from support.deployments import Bucket, ask, condition, model_deployment, wait_for_failure, wait_until_serving
 
 Prepare = Callable[[Bucket, bytes], dict[str, Any]]
 
@@ -52,9 +52,7 @@ def _evil_pickle(bucket: Bucket, onnx: bytes) -> dict[str, Any]:
 
 def _wrong_golden(bucket: Bucket, onnx: bytes) -> dict[str, Any]:
     bucket.put("golden/model.onnx", onnx)
-    bucket.put(
-        "golden/modelway.json", b'{"golden": [{"instances": [[5.1, 3.5, 1.4, 0.2]], "predictions": [2]}]}'
-    )
+    bucket.put("golden/modelway.json", b'{"golden": [{"instances": [[5.1, 3.5, 1.4, 0.2]], "predictions": [2]}]}')
     return {"uri": bucket.uri("golden/")}
 
 

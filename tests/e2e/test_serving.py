@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Bucket, ask
 from hack.demo.kubectl import Kubectl
 from hack.demo.load import ClusterLoad
-from support.deployments import condition, model_deployment, status_of, wait_until_serving
+
+from support.deployments import Bucket, ask, condition, model_deployment, status_of, wait_until_serving
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,9 @@ def test_a_deleted_service_is_back_and_answers(kubectl: Kubectl, served: str) ->
     kubectl.run("delete", "service", served)
     kubectl.wait(
         "the Service is back",
-        lambda: [one for one in kubectl.list("services", f"modelway.dev/name={served}") if _is_new(one, served, before)],
+        lambda: [
+            one for one in kubectl.list("services", f"modelway.dev/name={served}") if _is_new(one, served, before)
+        ],
         seconds=30,
         show=("get", "services", "--output=yaml"),
     )

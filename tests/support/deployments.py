@@ -1,12 +1,45 @@
 """ModelDeployments of the end-to-end tests, and what the tests wait for."""
 
+import json
 from typing import Any
 
+import obstore
 from hack.demo.kubectl import Kubectl
+from obstore.store import S3Store
 
 Object = dict[str, Any]
 
 SMALL = {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "384Mi"}}
+
+
+class Bucket:
+    """A prefix of the bucket `models` that belongs to one test module."""
+
+    def __init__(self, environment: dict[str, str], prefix: str) -> None:
+        self._store = S3Store(
+            "models",
+            endpoint=environment["AWS_ENDPOINT_URL"],
+            access_key_id=environment["AWS_ACCESS_KEY_ID"],
+            secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+            region=environment["AWS_REGION"],
+            client_options={"allow_http": True},
+        )
+        self._prefix = prefix
+
+    def put(self, path: str, content: bytes) -> str:
+        """Write an object; gives its URI."""
+        obstore.put(self._store, f"{self._prefix}/{path}", content)
+        return self.uri(path)
+
+    def remove(self, path: str) -> None:
+        obstore.delete(self._store, f"{self._prefix}/{path}")
+
+    def uri(self, path: str) -> str:
+        return f"s3://models/{self._prefix}/{path}"
+
+    def clear(self) -> None:
+        for page in obstore.list(self._store, prefix=self._prefix):
+            obstore.delete(self._store, [entry["path"] for entry in page])
 
 
 def model_deployment(name: str, uri: str, *, replicas: int = 1, **model: Any) -> Object:
@@ -61,3 +94,9 @@ def wait_for_failure(kubectl: Kubectl, name: str, reason: str, *, seconds: float
 
 def _everything(name: str) -> tuple[str, ...]:
     return "get", "mdep", name, "--output=yaml"
+
+
+def ask(kubectl: Kubectl, service: str, path: str, body: Any) -> Any:
+    """One request through a Service, from outside of the cluster."""
+    proxy = f"/api/v1/namespaces/{kubectl.namespace}/services/{service}:http/proxy{path}"
+    return json.loads(kubectl.run("create", "--raw", proxy, "--filename", "-", stdin=json.dumps(body)))

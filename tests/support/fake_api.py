@@ -54,7 +54,9 @@ async def serving(api: FakeApi) -> AsyncIterator[Connection]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     port = runner.addresses[0][1]
     try:
-        yield Connection(f"http://127.0.0.1:{port}", ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), Credentials({"Authorization": "me"}))
+        yield Connection(
+            f"http://127.0.0.1:{port}", ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), Credentials({"Authorization": "me"})
+        )
     finally:
         await runner.cleanup()
 

@@ -91,6 +91,10 @@ def _handler(files: dict[str, File]) -> type[BaseHTTPRequestHandler]:
             else:
                 self._send(file, asked if file.ranges else None)
 
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            self.do_GET()
+
         def _send(self, file: File, asked: str | None) -> None:
             start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
             body = file.content[start:]

@@ -13,10 +13,9 @@ from datetime import timedelta
 from typing import Any
 
 from modelway.api.kinds import AUTOSCALER, CONTROLLER_REVISION, DEPLOYMENT, SERVICE
-from modelway.api.names import ANNOTATION_DIGEST, CONTAINER_FETCH, LABEL_REVISION, PIN_KEY, child_name
+from modelway.api.names import ANNOTATION_DIGEST, LABEL_REVISION, PIN_KEY, child_name
 from modelway.api.resource import ModelDeployment
 from modelway.api.status import Status
-from modelway.controller.difference import says_child
 from modelway.plan import Child, ChildKey, Happening, Object, Observed, Plan, Refusal, Settings, plan
 from support import builders
 from support.builders import DIGEST, NAME, NOW, SETTINGS, changed
@@ -123,7 +122,7 @@ class Simulation:
                 wanted["spec"] = wanted["spec"] | {"replicas": 1 if child.replicas is None else child.replicas}
             self.children[child.key] = wanted
             return
-        if not says_child(child.body, live):
+        if not _is_as_asked(child, live):
             self._write(f"change {child.kind.name} {child.key.name}")
             self._put(child.key, live, wanted)
             live = self.children[child.key]
@@ -361,8 +360,16 @@ def is_ready(pod: Object) -> bool:
     return any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"]["conditions"])
 
 
+def _is_as_asked(child: Child, live: Object) -> bool:
+    """Whether `live` holds what was asked for; here nobody adds defaults, so there is no more to it."""
+    metadata = ("labels", "annotations", "ownerReferences")
+    if any(child.body["metadata"].get(name) != live["metadata"].get(name) for name in metadata):
+        return False
+    bare = {key: value for key, value in live.items() if key not in {"metadata", "status"}}
+    if child.kind == DEPLOYMENT:
+        bare["spec"] = {key: value for key, value in live["spec"].items() if key != "replicas"}
+    return bare == {key: value for key, value in child.body.items() if key != "metadata"}
+
+
 def _is_pin(key: ChildKey, revision: str) -> bool:
     return key.kind.name == "ConfigMap" and key.name == child_name(NAME, revision)
-
-
-__all__ = ["CONTAINER_FETCH", "Simulation", "deployment_key", "dumped", "is_ready", "story"]

@@ -46,6 +46,13 @@ _KEYS: Final = {
     "AWS_SESSION_TOKEN": "session_token",
     "AWS_REGION": "region",
     "AWS_METADATA_ENDPOINT": "metadata_endpoint",
+    "AWS_ROLE_ARN": "role_arn",
+    "AWS_ROLE_SESSION_NAME": "role_session_name",
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "web_identity_token_file",
+    "AWS_ENDPOINT_URL_STS": "endpoint_url_sts",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "container_credentials_relative_uri",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI": "container_credentials_full_uri",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "container_authorization_token_file",
 }
 # Error codes, whatever status they come with.
 _ELSEWHERE: Final = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
@@ -182,6 +189,10 @@ def translate(text: str, location: Location, *, anonymous: bool) -> ArtifactErro
         return ArtifactError(
             Reason.CERTIFICATE_REFUSED,
             "the certificate of the S3 endpoint is not trusted; put the authority's PEM into CA_BUNDLE",
+        )
+    if "builder error" in text:
+        return ArtifactError(
+            Reason.INVALID_URI, "an endpoint in the S3 settings cannot be used; the token service's must be https"
         )
     if "UnexpectedEof" in text or "IncompleteBody" in text:
         return TransientError("the connection was cut", reason=Reason.TRUNCATED)

@@ -10,6 +10,8 @@ from modelway.artifacts.errors import ArtifactError
 from modelway.artifacts.fetch import fetch
 from modelway.artifacts.reasons import Reason
 from support.cutting_proxy import cutting_proxy
+from support.https_server import File
+from support.s3 import ACCESS_KEY, SECRET_KEY
 
 BIG = os.urandom(3_000_000)
 
@@ -159,3 +161,70 @@ def test_a_certificate_of_an_unknown_authority_is_refused_and_taken_with_its_bun
     with pytest.raises(ArtifactError) as caught:
         fetch("s3://models/iris/", tmp_path / "to", environ=environ | {"CA_BUNDLE": web.ca_pem}, retries=retries)
     assert caught.value.reason is Reason.ARTIFACT_NOT_FOUND
+
+
+STS_ANSWER = """<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey>
+<SessionToken></SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>
+</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"""
+POD_ANSWER = (
+    """{{"AccessKeyId": "{key}", "SecretAccessKey": "{secret}", "Token": "", "Expiration": "2099-01-01T00:00:00Z"}}"""
+)
+
+
+def federated(web, s3, path, answer, secret=SECRET_KEY):
+    """A token service that answers with keys, and the environment of a client without any."""
+    web.files[path] = File(answer.format(key=ACCESS_KEY, secret=secret).encode())
+    keyless = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "CA_BUNDLE": web.ca_pem}
+    return s3.environ(**keyless)
+
+
+@pytest.mark.parametrize(("secret", "works"), [(SECRET_KEY, True), ("wrong", False)], ids=["right keys", "wrong keys"])
+def test_a_service_accounts_role_is_assumed(web, s3, tmp_path, retries, secret, works):
+    (tmp_path / "token").write_text("a-projected-token")
+    environ = federated(web, s3, "/", STS_ANSWER, secret) | {
+        "AWS_ROLE_ARN": "arn:aws:iam::1:role/models",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),
+        "AWS_ENDPOINT_URL_STS": web.url("").rstrip("/"),
+    }
+    if works:
+        assert fetch("s3://models/iris/", tmp_path / "to", environ=environ, retries=retries).size == 6
+    else:
+        with pytest.raises(ArtifactError, match="the secret key is wrong"):
+            fetch("s3://models/iris/", tmp_path / "to", environ=environ, retries=retries)
+
+
+def test_pod_identity_is_asked(web, s3, tmp_path, retries):
+    (tmp_path / "token").write_text("a-pod-token")
+    environ = federated(web, s3, "/v1/credentials", POD_ANSWER) | {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": web.url("/v1/credentials"),
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(tmp_path / "token"),
+    }
+    assert fetch("s3://models/iris/", tmp_path / "to", environ=environ, retries=retries).size == 6
+    assert web.files["/v1/credentials"].authorizations == ["a-pod-token"]
+
+
+def test_a_token_service_that_refuses_is_told(web, s3, tmp_path, retries):
+    (tmp_path / "token").write_text("a-projected-token")
+    environ = federated(web, s3, "/", STS_ANSWER) | {
+        "AWS_ROLE_ARN": "arn:aws:iam::1:role/models",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),
+        "AWS_ENDPOINT_URL_STS": web.url("").rstrip("/"),
+    }
+    web.files["/"].statuses.append(403)
+    with pytest.raises(ArtifactError) as caught:
+        fetch("s3://models/iris/", tmp_path / "to", environ=environ, retries=retries)
+    assert caught.value.reason is Reason.ACCESS_DENIED
+
+
+def test_a_token_service_without_tls_is_not_told_the_token(s3, tmp_path, retries):
+    (tmp_path / "token").write_text("a-projected-token")
+    environ = s3.environ(
+        AWS_ACCESS_KEY_ID="",
+        AWS_SECRET_ACCESS_KEY="",
+        AWS_ROLE_ARN="arn:aws:iam::1:role/models",
+        AWS_WEB_IDENTITY_TOKEN_FILE=str(tmp_path / "token"),
+        AWS_ENDPOINT_URL_STS="http://127.0.0.1:1",
+    )
+    with pytest.raises(ArtifactError, match="the token service's must be https"):
+        fetch("s3://models/iris/", tmp_path / "to", environ=environ, retries=retries)

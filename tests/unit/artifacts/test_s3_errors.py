@@ -39,6 +39,7 @@ def answered(status: str, code: str = "", more: str = "") -> str:
         ('Error parsing Path "a/../b": Encountered illegal', Reason.UNSAFE_PATH, "empty, . or .. part"),
         ('Path "a//b" contained empty path segment', Reason.UNSAFE_PATH, "empty, . or .. part"),
         ("InvalidCertificate(UnknownIssuer)", Reason.CERTIFICATE_REFUSED, "CA_BUNDLE"),
+        ("HTTP error: builder error", Reason.INVALID_URI, "the token service's must be https"),
     ],
 )
 def test_what_no_retry_mends(text, reason, said):

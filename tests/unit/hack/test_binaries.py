@@ -43,8 +43,12 @@ def test_a_module_that_nothing_requires_is_told():
 def test_each_tool_is_named_by_its_go_mod_and_has_checksums(name):
     tool = ALL[name]
     text = (TOOLS / tool.folder / "go.mod").read_text()
-    if tool.module:
+    if tool.package == ".":
+        assert (TOOLS / tool.folder / "main.go").exists()
+    else:
         assert re.search(rf"^(tool)?\s+{re.escape(tool.package)}$", text, re.MULTILINE)
+    if tool.module:
+        assert required_version(text, tool.module)
         assert (TOOLS / tool.folder / "go.sum").exists()
     assert path_of(name).name == f"{name}-{version(tool)}"
 

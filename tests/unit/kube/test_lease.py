@@ -285,7 +285,7 @@ def test_never_two_at_once_whatever_lines_are_cut(server):
         chance = random.Random(7)
         leases = [candidate(server, identity) for identity in "abc"]
         tasks = {}
-        for _ in range(4000):
+        for _ in range(1500):
             for lease, line in leases:
                 if lease.identity not in tasks or tasks[lease.identity].done():
                     tasks[lease.identity] = asyncio.create_task(_follow(lease))
@@ -293,7 +293,7 @@ def test_never_two_at_once_whatever_lines_are_cut(server):
                     line.cut = not line.cut
             assert sum(lease.holds() for lease, _ in leases) <= 1
             await asyncio.sleep(0.5)
-        assert server.lease["spec"]["leaseTransitions"] > 5
+        assert server.lease["spec"]["leaseTransitions"] > 2
         for task in tasks.values():
             task.cancel()
 
