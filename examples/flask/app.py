@@ -18,7 +18,7 @@ def healthz() -> str:
 
 @app.post("/predict")
 def predict() -> Response | tuple[Response, int]:
-    rows = (request.get_json(silent=True) or {}).get("rows")
+    rows = (request.get_json(force=True, silent=True) or {}).get("rows")
     if not rows:
         return jsonify(error='give rows: {"rows": [[5.1, 3.5, 1.4, 0.2]]}'), 400
     return jsonify(classes=model.predict(np.asarray(rows, dtype=float)).tolist(), pod=os.environ["HOSTNAME"])

@@ -28,8 +28,8 @@ class Kubectl:
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
         self._binary = str(_KUBECTL) if _KUBECTL.exists() else "kubectl"
-        kubeconfig = os.environ.get("KUBECONFIG") or str(_ROOT / ".local" / "kubeconfig")
-        self._environment = os.environ | {"KUBECONFIG": kubeconfig}
+        self.kubeconfig = os.environ.get("KUBECONFIG") or str(_ROOT / ".local" / "kubeconfig")
+        self._environment = os.environ | {"KUBECONFIG": self.kubeconfig}
 
     def run(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl in the namespace; gives what it prints."""

@@ -1,10 +1,12 @@
 """ModelDeployments of the end-to-end tests, and what the tests wait for."""
 
-import json
+import ssl
 from typing import Any
 
+import httpx
 import obstore
 from hack.demo.kubectl import Kubectl
+from kubernetes import config
 from obstore.store import S3Store
 
 Object = dict[str, Any]
@@ -97,6 +99,14 @@ def _everything(name: str) -> tuple[str, ...]:
 
 
 def ask(kubectl: Kubectl, service: str, path: str, body: Any) -> Any:
-    """One request through a Service, from outside of the cluster."""
-    proxy = f"/api/v1/namespaces/{kubectl.namespace}/services/{service}:http/proxy{path}"
-    return json.loads(kubectl.run("create", "--raw", proxy, "--filename", "-", stdin=json.dumps(body)))
+    """One JSON request through a Service, from outside of the cluster, by the API server's proxy."""
+    cluster = config.new_client_from_config(kubectl.kubeconfig).configuration
+    answer = httpx.post(
+        f"{cluster.host}/api/v1/namespaces/{kubectl.namespace}/services/{service}:http/proxy{path}",
+        json=body,
+        headers={"Authorization": next(iter(cluster.api_key.values()), "")},
+        verify=ssl.create_default_context(cafile=cluster.ssl_ca_cert),
+        timeout=30,
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json()

@@ -4,6 +4,7 @@
 stand in a log, a message or a status: without userinfo, query and fragment, where secrets and signatures are.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -88,7 +89,10 @@ def _file(uri: str, shown: str) -> Location:
     authority, slash, path = uri.partition("://")[2].partition("/")
     if authority not in {"", "localhost"} or not slash or not path.strip("/"):
         raise _invalid(shown, f"names no path; write {_EXAMPLES[Scheme.FILE]}, with three slashes")
-    return Location(Scheme.FILE, uri, "", "/" + unquote(path), is_folder=path.endswith("/"))
+    normal = os.path.normpath("/" + unquote(path))
+    if normal.split("/")[1] in {"proc", "sys", "dev"}:
+        raise _invalid(shown, "leads into the container's own system, where no model is")
+    return Location(Scheme.FILE, uri, "", normal, is_folder=path.endswith("/"))
 
 
 def _pvc(uri: str, shown: str) -> Location:

@@ -15,6 +15,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any, Final, NoReturn
@@ -56,9 +57,9 @@ def run(options: ServerOptions) -> NoReturn:
 
 def _exit(code: int) -> NoReturn:
     """End without waiting for threads: one may be inside a prediction or a load that never returns."""
-    for stream in (1, 2):
+    for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):
-            os.fsync(stream)
+            stream.flush()
     os._exit(code)
 
 

@@ -206,7 +206,7 @@ def slow(model_folder):
     # A second of golden requests: time to look at a server that is loading.
     golden = [{"instances": [[100_000]], "predictions": [[100_000]]}]
     folder = model_folder(slow_onnx(), golden=golden)
-    arguments = ["--model-dir", folder, "--name", "slow", "--timeout", "1s", "--concurrency", "1", "--queue", "1"]
+    arguments = ["--model-dir", folder, "--name", "slow", "--timeout", "500ms", "--concurrency", "1", "--queue", "1"]
     with server_process(*arguments, "--drain", "0s") as running:
         yield running
 
@@ -232,7 +232,7 @@ def test_while_it_loads_it_lives_and_is_not_ready(slow):
 def test_health_is_answered_while_a_slow_prediction_runs(slow):
     slow.wait_until_ready()
     with slow.client() as client, slow.client() as other:
-        thread = threading.Thread(target=slowly, args=(other, 60_000))
+        thread = threading.Thread(target=slowly, args=(other, 25_000))
         thread.start()
         slowest = 0.0
         while thread.is_alive():
@@ -249,7 +249,7 @@ def test_overload_is_refused_and_timeouts_are_told(slow):
 
     def work():
         with slow.client() as client:
-            answers.append(slowly(client, 800_000))
+            answers.append(slowly(client, 300_000))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -263,7 +263,7 @@ def test_overload_is_refused_and_timeouts_are_told(slow):
             assert answer.headers["retry-after"] == "1"
             assert "overloaded" in answer.json()["error"]
         else:
-            assert "longer than 1 s" in answer.json()["error"]
+            assert "longer than 0.5 s" in answer.json()["error"]
 
 
 def test_an_evil_pickle_ends_the_process_harmlessly_with_its_last_words(model_folder, tmp_path):
@@ -329,7 +329,7 @@ def test_what_is_in_flight_at_the_end_is_answered(slow):
 
     def work():
         with slow.client() as client:
-            answers.append(slowly(client, 60_000))
+            answers.append(slowly(client, 25_000))
 
     thread = threading.Thread(target=work)
     thread.start()

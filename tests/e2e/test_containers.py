@@ -1,0 +1,109 @@
+"""Any image: the Flask and the FastAPI example, built from their own Dockerfiles, behind the same Service.
+
+The FastAPI image brings its own model; the Flask one finds it where modelway mounts it. Both are updated under load.
+"""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+import yaml
+from hack.demo.kubectl import Kubectl
+from hack.demo.load import ClusterLoad
+
+from support.deployments import Bucket, ask, wait_until_serving
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+_FLOWER = [5.1, 3.5, 1.4, 0.2]
+
+
+@pytest.fixture(scope="module")
+def images() -> dict[str, str]:
+    """Images of the examples, built and loaded."""
+    built = {}
+    for name in ("flask", "fastapi"):
+        done = subprocess.run(
+            [sys.executable, "-m", "hack.local", "image", f"examples/{name}", f"modelway.dev/example-{name}"],
+            cwd=_ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        built[name] = done.stdout.strip().splitlines()[-1]
+    return built
+
+
+def _example(name: str, image: str) -> dict[str, Any]:
+    """The example's own manifest, with the image that was built just now."""
+    manifest: dict[str, Any] = yaml.safe_load((_ROOT / "examples" / name / "modeldeployment.yaml").read_text())
+    manifest["spec"]["serving"]["container"]["image"] = image
+    return manifest
+
+
+def _under_load(kubectl: Kubectl, environment: dict[str, str], name: str, update: dict[str, Any]) -> dict[str, Any]:
+    load = ClusterLoad(
+        kubectl,
+        name=f"load-{name}",
+        image=environment["SERVER_IMAGE"],
+        url=f"http://{name}.{kubectl.namespace}/predict",
+        body={"rows": [_FLOWER]},
+        rate=40,
+        seconds=50,
+    )
+    load.started()
+    kubectl.run("patch", "mdep", name, "--type=merge", f"--patch={json.dumps(update)}")
+    before = kubectl.get("mdep", name)["status"]["stable"]["revision"]
+    kubectl.wait(
+        "the new revision serves",
+        lambda: kubectl.get("mdep", name)["status"]["stable"]["revision"] != before,
+        seconds=120,
+        show=("get", "mdep", name, "--output=yaml"),
+    )
+    counts = load.finish()
+    load.stop()
+    return counts
+
+
+def test_flask_serves_a_fetched_model_and_is_updated_without_a_lost_request(
+    kubectl: Kubectl,
+    bucket: Bucket,
+    environment: dict[str, str],
+    images: dict[str, str],
+    iris: tuple[Any, np.ndarray],
+) -> None:
+    model, rows = iris
+    stream = io.BytesIO()
+    joblib.dump(model, stream)
+    uris = {version: bucket.put(f"flask/{version}/model.joblib", stream.getvalue()) for version in ("1", "2")}
+    folders = {version: uri.rpartition("/")[0] + "/" for version, uri in uris.items()}
+    manifest = _example("flask", images["flask"])
+    manifest["spec"]["model"]["uri"] = folders["1"]
+    kubectl.apply(manifest)
+    wait_until_serving(kubectl, "flask", version="1")
+    assert ask(kubectl, "flask", "/predict", {"rows": rows.tolist()})["classes"] == model.predict(rows).tolist()
+    assert kubectl.list("hpa", "modelway.dev/name=flask")
+
+    update = {"spec": {"model": {"uri": folders["2"], "version": "2"}}}
+    counts = _under_load(kubectl, environment, "flask", update)
+    assert counts["failed"] == 0, counts
+    assert counts["requests"] >= 1500, counts
+
+
+def test_fastapi_brings_its_own_model_and_is_updated_without_a_lost_request(
+    kubectl: Kubectl, environment: dict[str, str], images: dict[str, str]
+) -> None:
+    kubectl.apply(_example("fastapi", images["fastapi"]))
+    wait_until_serving(kubectl, "fastapi")
+    assert ask(kubectl, "fastapi", "/predict", {"rows": [_FLOWER]}) == {"classes": [0], "version": "1"}
+
+    update = {"spec": {"serving": {"podTemplate": {"env": [{"name": "APP_VERSION", "value": "2"}]}}}}
+    counts = _under_load(kubectl, environment, "fastapi", update)
+    assert counts["failed"] == 0, counts
+    assert counts["requests"] >= 1500, counts
+    assert ask(kubectl, "fastapi", "/predict", {"rows": [_FLOWER]})["version"] == "2"
