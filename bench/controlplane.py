@@ -224,7 +224,9 @@ class _Bench:
     async def _edited(self, kind: Kind, name: str) -> float:
         live = await self._client.get(kind, "bench", name)
         began = time.monotonic()
-        await self._client.merge(kind, {"metadata": {"name": name, "namespace": "bench"}, **_EDITS[kind]})
+        edit = _EDITS[kind]
+        metadata = {"name": name, "namespace": "bench", **edit.get("metadata", {})}
+        await self._client.merge(kind, edit | {"metadata": metadata})
         return await self._until(began, kind, name, lambda obj: _content(obj) == _content(live))
 
     async def _until(self, began: float, kind: Kind, name: str, holds: Callable[[Object], bool]) -> float:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import binaries, cluster, images, kind, packages, provider, status
-from .certificates import write_private
 from .errors import LocalClusterError
+from .files import write_private
 from .images import Build
 from .layout import OUTPUT, ROOT, hand_over_outputs
 from .progress import Progress

@@ -11,11 +11,12 @@ import io
 import json
 import secrets
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import LocalClusterError
+from .files import write_private
 
 _DAYS = "3650"
 
@@ -126,10 +127,7 @@ class Tokens:
     def of(self, user: str) -> str:
         if user not in self._tokens:
             self._tokens[user] = secrets.token_hex(20)
-            unfinished = self._file.with_suffix(".unfinished")
-            unfinished.touch(mode=0o600)
-            unfinished.write_text(json.dumps(self._tokens))
-            unfinished.replace(self._file)
+            write_private(self._file, json.dumps(self._tokens))
         return self._tokens[user]
 
 
@@ -164,16 +162,3 @@ contexts:
     user: {user}
 current-context: {cluster}
 """
-
-
-def write_private(path: Path, text: str) -> Path:
-    """Writes a file that only its owner may read, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.unlink(missing_ok=True)
-    unfinished.touch(mode=0o600)
-    unfinished.write_text(text)
-    return unfinished.replace(path)
-
-
-Users = Mapping[str, Sequence[str]]

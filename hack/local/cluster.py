@@ -15,10 +15,11 @@ from pathlib import Path
 
 from . import addons, binaries, cgroups, kernel, kwok, layout, mounts, network, node, packages, s3, shims
 from .addresses import DEFAULT_RANGE, AddressPlan
-from .certificates import Tokens, write_private
-from .components import Endpoints, write_json
+from .certificates import Tokens
+from .components import Endpoints
 from .controlplane import DEFAULT_USERS, ControlPlane
 from .errors import LocalClusterError
+from .files import write_json, write_private
 from .locks import exclusive
 from .node import Node
 from .processes import boot_id

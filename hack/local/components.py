@@ -1,6 +1,5 @@
 """The command lines and configuration of the control plane's programs, as pure functions of where things are."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,10 +147,3 @@ def scheduler_config(*, kubeconfig: Path, client_qps: int) -> dict[str, Any]:
         "enableProfiling": False,
         "clientConnection": {"kubeconfig": str(kubeconfig), "qps": client_qps, "burst": client_qps * 2},
     }
-
-
-def write_json(path: Path, content: Any) -> Path:
-    """A configuration file; JSON is YAML to all of Kubernetes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n")
-    return path

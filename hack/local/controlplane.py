@@ -18,9 +18,10 @@ from typing import Self
 
 from . import binaries, components, kwok
 from .api import Api
-from .certificates import Authority, Certificate, Tokens, kubeconfig, token_file, write_private
-from .components import Endpoints, write_json
+from .certificates import Authority, Certificate, Tokens, kubeconfig, token_file
+from .components import Endpoints
 from .errors import LocalClusterError
+from .files import write_json, write_private
 from .ports import free_ports
 from .processes import Processes
 from .progress import Say, silent
@@ -194,21 +195,24 @@ class ControlPlane:
 
     def start_apiserver(self) -> None:
         """Starts the API server where it does not run, and returns when it is ready."""
-        tokens = ((self.token_of(user), user, groups) for user, groups in self._users.items())
+        rows = ((self.token_of(user), user, groups) for user, groups in self._users.items())
+        tokens = write_private(self.directory / "config" / "tokens.csv", token_file(rows))
         audit: list[str] = []
+        reads = [tokens]
         if self._audit:
             policy = write_json(self.directory / "config" / "audit.json", components.audit_policy(self._audit_users))
             audit = components.audit_flags(policy=policy, log=self.audit_log)
+            reads.append(policy)
         flags = components.apiserver(
             endpoints=self.endpoints,
             pki=self.pki,
-            tokens=write_private(self.directory / "config" / "tokens.csv", token_file(tokens)),
+            tokens=tokens,
             service_range=self._service_range,
             audit=audit,
             extra=self._apiserver_flags,
         )
         began = time.monotonic()
-        started = self.processes.start("kube-apiserver", [binaries.path_of("kube-apiserver"), *flags])
+        started = self.processes.start("kube-apiserver", [binaries.path_of("kube-apiserver"), *flags], reads=reads)
         self.processes.wait_for("kube-apiserver", self.api.is_ready, seconds=120)
         if started:
             self._say(f"kube-apiserver ready on {self.server} (took {time.monotonic() - began:.1f} s)")
@@ -230,8 +234,9 @@ class ControlPlane:
         config = components.scheduler_config(
             kubeconfig=self.kubeconfig_of("system:kube-scheduler"), client_qps=self._client_qps
         )
-        flags = components.scheduler(config=write_json(self.directory / "config" / "scheduler.json", config))
-        self.processes.start("kube-scheduler", [binaries.path_of("kube-scheduler"), *flags])
+        file = write_json(self.directory / "config" / "scheduler.json", config)
+        flags = components.scheduler(config=file)
+        self.processes.start("kube-scheduler", [binaries.path_of("kube-scheduler"), *flags], reads=[file])
 
     def start_kwok(self, nodes: int, *, taints: Sequence[dict[str, str]] = ()) -> None:
         """Adds simulated nodes and returns when they are Ready."""

@@ -1,14 +1,14 @@
 """A real node: containerd, kubelet and kube-proxy in a network namespace of their own."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import binaries, cgroups, layout, nodeconfig
 from .addresses import AddressPlan
-from .commands import run, succeeds
-from .components import write_json
+from .commands import attempt, run, succeeds
 from .controlplane import ControlPlane
+from .files import write_json, write_text
 from .layout import NodePlaces
 from .processes import Processes
 
@@ -37,13 +37,13 @@ class Node:
         cgroups.make(self.places)
         self.places.config.mkdir(parents=True, exist_ok=True)
         self.places.run.mkdir(parents=True, exist_ok=True, mode=0o711)
-        config = self.places.config / "containerd.toml"
-        config.write_text(nodeconfig.containerd(self.places, sandbox_image=self._sandbox_image))
+        toml = nodeconfig.containerd(self.places, sandbox_image=self._sandbox_image)
+        config = write_text(self.places.config / "containerd.toml", toml)
         write_json(
             self.places.config / "cni" / "10-bridge.conflist",
             nodeconfig.cni(self.places, self._plan, self._number),
         )
-        self._start("containerd", ["containerd", "--config", config])
+        self._start("containerd", ["containerd", "--config", config], reads=config)
         self._processes.wait_for(self._process("containerd"), self._answers, seconds=30)
 
     def load(self, archive: Path) -> None:
@@ -56,21 +56,23 @@ class Node:
 
     def start_kubelet(self) -> None:
         config = self.places.config
-        (config / "resolv.conf").write_text("")  # a pod that asks for the node's resolver gets none: no name leaves
+        write_text(config / "resolv.conf", "")  # a pod that asks for the node's resolver gets none: no name leaves
         kubelet = nodeconfig.kubelet(
             self.places, self._plan, self._number, authority=self._control_plane.certificate_authority
         )
+        file = write_json(config / "kubelet.json", kubelet)
         self._start(
             "kubelet",
             [
                 binaries.path_of("kubelet"),
-                f"--config={write_json(config / 'kubelet.json', kubelet)}",
+                f"--config={file}",
                 f"--kubeconfig={self._control_plane.kubeconfig_of(f'system:node:{self.name}')}",
                 f"--root-dir={self.places.kubelet_root}",
                 f"--cert-dir={self.places.kubelet_root / 'pki'}",
                 f"--hostname-override={self.name}",
                 f"--node-ip={self._plan.node(self._number)}",
             ],
+            reads=file,
         )
 
     def start_kube_proxy(self) -> None:
@@ -81,7 +83,18 @@ class Node:
             name=self.name,
         )
         config = write_json(self.places.config / "kube-proxy.json", proxy)
-        self._start("kube-proxy", [binaries.path_of("kube-proxy"), f"--config={config}"])
+        command = (binaries.path_of("kube-proxy"), f"--config={config}")
+        self._start("kube-proxy", command, reads=config, prepare=self._forget_services)
+
+    def _forget_services(self) -> None:
+        """Removes the rules of the kube-proxy before.
+
+        It empties the chain of an endpoint that went away and deletes it later. A new one takes each chain that is
+        there for a filled one, so an endpoint that came back in between, as the API server's own does when both are
+        restarted, would refuse connections for good.
+        """
+        for family in ("ip", "ip6"):
+            attempt("nft", "delete", "table", family, "kube-proxy", namespace=self.places.network_namespace)
 
     def _answers(self) -> bool:
         return succeeds(*self._ctr("version"))
@@ -92,8 +105,17 @@ class Node:
     def _process(self, program: str) -> str:
         return f"{self.name}-{program}"
 
-    def _start(self, program: str, command: Sequence[str | Path]) -> None:
-        self._processes.start(self._process(program), command, network_namespace=self.places.network_namespace)
+    def _start(
+        self,
+        program: str,
+        command: Sequence[str | Path],
+        *,
+        reads: Path,
+        prepare: Callable[[], object] = lambda: None,
+    ) -> None:
+        namespace = self.places.network_namespace
+        name = self._process(program)
+        self._processes.start(name, command, reads=[reads], prepare=prepare, network_namespace=namespace)
 
 
 def places_of(number: int) -> NodePlaces:

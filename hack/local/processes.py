@@ -6,6 +6,8 @@ start time together name one process: a pid that the kernel gave to somebody els
 """
 
 import contextlib
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import LocalClusterError
+from .files import write_text
 from .waiting import wait_until
 
 # Run by the shell in the new process. `$0` is the record's path, `$@` the program, which keeps pid and start time.
@@ -60,6 +63,12 @@ class Record:
         return boot == self.boot and stat is not None and stat.started == self.started and stat.state not in "ZX"
 
 
+def fingerprint(program: Sequence[str], environment: Mapping[str, str], contents: Sequence[bytes]) -> str:
+    """The same for the same run of a program, and for no other."""
+    parts = [json.dumps([list(program), sorted(environment.items())]).encode(), *contents]
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+
 def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
@@ -98,22 +107,33 @@ class Processes:
         *,
         environment: Mapping[str, str] | None = None,
         network_namespace: str | None = None,
+        reads: Sequence[Path] = (),
+        prepare: Callable[[], object] = lambda: None,
     ) -> bool:
-        """Starts the program, unless it runs already. True when it was started.
+        """Makes the program run with this command, environment and what is in the files that it `reads`.
+
+        One that runs so already is left alone, one that runs otherwise is restarted. True when it was started;
+        `prepare` is called before that, while it does not run.
 
         `network_namespace` is a name as `ip netns` knows it. nsenter is used, not `ip netns exec`: the latter mounts a
         new /sys, without the control groups that a kubelet needs.
         """
+        program = [str(part) for part in command]
+        wanted = fingerprint(program, environment or {}, [path.read_bytes() for path in reads])
+        note = self.records / f"{name}.wanted"
         if self.pid(name):
-            return False
+            if note.exists() and note.read_text() == wanted:
+                return False
+            self.stop(name)
         self.records.mkdir(parents=True, exist_ok=True)
         self.logs.mkdir(parents=True, exist_ok=True)
         record = self.records / f"{name}.process"
         record.unlink(missing_ok=True)
+        write_text(note, wanted)
+        prepare()
         log = self.log(name)
         if log.exists():
             log.replace(log.with_suffix(".previous.log"))
-        program = [str(part) for part in command]
         if network_namespace:
             program = ["nsenter", f"--net=/run/netns/{network_namespace}", "--", *program]
         with log.open("wb") as output:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .binaries import path_of
-from .certificates import Tokens, write_private
+from .certificates import Tokens
+from .files import write_private
 from .layout import NAMESPACE
 from .processes import Processes
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hack.demo.kubectl import Kubectl
+from hack.demo.kubectl import Kubectl, NotInTimeError
 from hack.local import cluster as local
 from hack.local.addresses import AddressPlan
 from hack.local.progress import silent
@@ -139,7 +139,16 @@ def wait_for_phase(kubectl: Kubectl, name: str, phase: str, *, ready: bool = Fal
             not ready or any(is_ready <= condition.items() for condition in status.get("conditions", []))
         )
 
-    kubectl.wait(f"pod {name} is {phase}", reached, seconds=60, show=("describe", "pod", name))
+    try:
+        kubectl.wait(f"pod {name} is {phase}", reached, seconds=60, show=("describe", "pod", name))
+    except NotInTimeError as error:
+        error.add_note(kubectl.run("logs", name, "--all-containers"))
+        raise
+
+
+def command(*arguments: str) -> None:
+    environment = {**os.environ, "CLUSTER": "local"}
+    subprocess.run([sys.executable, "-m", "hack.local", *arguments], cwd=ROOT, env=environment, check=True)
 
 
 def look_around(
@@ -231,17 +240,26 @@ def test_the_metrics_api_measures_nodes_and_pods(kubectl: Kubectl, nodes: list[s
     )
 
 
+def test_starting_a_cluster_that_runs_restarts_nothing(plan: AddressPlan) -> None:
+    running = local.existing(silent)
+    assert running
+
+    def pids() -> dict[str, int | None]:
+        return {name: running.processes.pid(name) for name in running.program_names()}
+
+    before = pids()
+    assert None not in before.values()
+    configuration = [path for each in running.nodes for path in each.places.config.rglob("*.*")]
+    touched = {path: path.stat().st_mtime_ns for path in configuration}
+    command("up")
+    assert pids() == before
+    # kube-proxy would end a little later, when it hears that its file was written.
+    assert {path: path.stat().st_mtime_ns for path in configuration} == touched
+
+
 def test_simulated_nodes_come_and_go_beside_the_real_ones(
     kubectl: Kubectl, environment: dict[str, str], nodes: list[str], plan: AddressPlan
 ) -> None:
-    def command(*arguments: str) -> None:
-        subprocess.run(
-            [sys.executable, "-m", "hack.local", *arguments],
-            cwd=ROOT,
-            env={**os.environ, "CLUSTER": "local"},
-            check=True,
-        )
-
     def simulated() -> list[dict[str, Any]]:
         return kubectl.list("nodes", "type=kwok")
 

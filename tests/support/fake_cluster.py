@@ -157,12 +157,15 @@ def _merged(base: Any, over: Any) -> Any:
     """`over` on top of `base`, as server-side apply does it: what only `base` has stays."""
     if isinstance(base, dict) and isinstance(over, dict):
         return base | {key: _merged(base.get(key), value) for key, value in over.items()}
-    if isinstance(base, list) and isinstance(over, list) and _is_named(base) and _is_named(over):
-        mine = {item["name"]: item for item in over}
-        kept = [_merged(item, mine.pop(item["name"])) if item["name"] in mine else item for item in base]
+    if isinstance(base, list) and isinstance(over, list) and (key := _key_of([*base, *over])):
+        mine = {item[key]: item for item in over}
+        kept = [_merged(item, mine.pop(item[key])) if item[key] in mine else item for item in base]
         return [*kept, *mine.values()]
     return copy.deepcopy(over)
 
 
-def _is_named(items: list[Any]) -> bool:
-    return all(isinstance(item, dict) and "name" in item and "uid" not in item for item in items)
+def _key_of(items: list[Any]) -> str | None:
+    """By what the items of a list are told apart; None where the list is one value."""
+    return next(
+        (key for key in ("uid", "name") if items and all(isinstance(i, dict) and key in i for i in items)), None
+    )

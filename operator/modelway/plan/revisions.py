@@ -85,11 +85,12 @@ def revision_hash(resolved: Mapping[str, Any]) -> str:
 def known_revisions(observed: Observed) -> dict[str, Revision]:
     """All revisions that can be used as they were, by hash.
 
-    A ControllerRevision that was deleted is known from the last plan, or else read back from its Deployment, so that
-    losing the record changes no pod.
+    What the last plan has recorded counts before what stands in the cluster, where somebody may have changed or deleted
+    it. A ControllerRevision that no plan of this process knows and that is gone is read back from its Deployment, so
+    that losing the record changes no pod.
     """
     live = (obj for key, obj in observed.children.items() if key.kind == CONTROLLER_REVISION)
-    found = {revision.hash: revision for revision in map(_from_object, (*observed.records, *live))}
+    found = {revision.hash: revision for revision in map(_from_object, (*live, *observed.records))}
     for key, obj in observed.children.items():
         if key.kind == DEPLOYMENT and (lost := obj["metadata"]["labels"].get(LABEL_REVISION)) not in found:
             found[lost] = Revision(hash=lost, spec={}, template=obj["spec"]["template"], number=0)

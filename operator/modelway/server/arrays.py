@@ -62,9 +62,12 @@ def _cast(array: Array, values: list[Any], datatype: str, where: str, features: 
         if dtype.itemsize < 8 and not np.isfinite(cast).all():
             raise _culprit(values, datatype, where, features)
         return cast
-    with np.errstate(invalid="ignore"):
-        cast = array.astype(dtype)
-    if not np.array_equal(cast, array):  # a fraction, or out of range
+    if array.dtype.kind == "f":
+        # numpy makes floats of integers beyond 64 signed bits, and of any beside a 1.0, and floats lose digits.
+        exact = [int(value) for value in _leaves(values, datatype, where, features)]
+        return np.array(exact, dtype=dtype).reshape(array.shape)
+    cast = array.astype(dtype)
+    if not np.array_equal(cast, array):  # out of range
         raise _culprit(values, datatype, where, features)
     return cast
 

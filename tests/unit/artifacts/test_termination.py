@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelway.artifacts import termination
@@ -16,7 +16,6 @@ def test_a_failure_is_its_reason_and_message(tmp_path):
     assert json.loads(path.read_text()) == {"reason": "BucketNotFound", "message": "there is no bucket"}
 
 
-@settings(max_examples=50)
 @given(st.builds(lambda text, times: text * times, st.text(max_size=8), st.integers(0, 3000)))
 def test_whatever_is_said_fits_what_the_kubelet_keeps(tmp_path_factory, text):
     path = tmp_path_factory.getbasetemp() / "fits"

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 import yaml
-from hack.local.certificates import Authority, Certificate, Tokens, kubeconfig, token_file, write_private
+from hack.local.certificates import Authority, Certificate, Tokens, kubeconfig, token_file
 
 
 @pytest.fixture
@@ -89,12 +89,3 @@ def test_the_kubeconfig_stands_alone():
     }
     assert parsed["users"] == [{"name": "admin", "user": {"token": "t"}}]
     assert parsed["current-context"] == "c"
-
-
-def test_a_private_file_is_private_from_the_start_and_replaced_whole(tmp_path):
-    path = tmp_path / "folder" / "secret"
-    for text in ("one", "two"):
-        assert write_private(path, text) == path
-        assert path.read_text() == text
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [each.name for each in path.parent.iterdir()] == ["secret"]

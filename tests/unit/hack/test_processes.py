@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from hack.local.errors import LocalClusterError
-from hack.local.processes import Processes, Record, Stat, boot_id, read_stat
+from hack.local.processes import Processes, Record, Stat, boot_id, fingerprint, read_stat
 from hack.local.waiting import wait_until
 
 LINE = "4711 (kubelet) S 1 4711 4711 0 -1 4194560 900 0 0 0 5 3 0 0 20 0 9 0 123456 1 2 3"
@@ -55,6 +55,25 @@ def test_a_started_process_is_recorded_and_started_once(processes):
     assert read_stat(pid).command == "sleep"
     assert not processes.start("sleeper", ["sleep", "60"])
     assert processes.pid("sleeper") == pid
+
+
+def test_it_is_restarted_when_its_command_environment_or_configuration_is_another(processes, tmp_path):
+    file = tmp_path / "config"
+    file.write_text("one")
+    sleeper = ["sleep", "60"]
+    assert processes.start("sleeper", sleeper, reads=[file])
+    assert not processes.start("sleeper", sleeper, reads=[file])
+    file.write_text("two")
+    assert processes.start("sleeper", sleeper, reads=[file])
+    assert processes.start("sleeper", ["sleep", "61"], reads=[file])
+    assert processes.start("sleeper", ["sleep", "61"], reads=[file], environment={"A": "b"})
+    assert not processes.start("sleeper", ["sleep", "61"], reads=[file], environment={"A": "b"})
+    assert len(list(processes.records.glob("*.process"))) == 1
+
+
+def test_parts_of_a_command_do_not_run_together():
+    assert fingerprint(["a", "bc"], {}, []) != fingerprint(["ab", "c"], {}, [])
+    assert fingerprint([], {}, [b"a", b"bc"]) != fingerprint([], {}, [b"ab", b"c"])
 
 
 def test_the_record_outlives_the_starter(processes):

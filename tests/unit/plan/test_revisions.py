@@ -147,6 +147,18 @@ class TestLostRecord:
             assert {**world.children[key], "metadata": None} == {**obj, "metadata": None}
             assert world.children[key]["metadata"].get("annotations") == obj["metadata"].get("annotations")
 
+    @pytest.mark.parametrize(
+        "fields", [{"revision": 99}, {"metadata__annotations": {"modelway.dev/digest": OTHER_DIGEST}}], ids=["number", "digest"]
+    )
+    def test_what_somebody_changed_in_it_is_changed_back(self, fields):
+        world = story(spec(model__digest=None))
+        key = record_of(world, world.stable)
+        before = world.children[key]
+        world.meddle(key, **fields)
+        world.look()
+        assert world.children[key]["revision"] == before["revision"]
+        assert world.children[key]["metadata"]["annotations"] == before["metadata"]["annotations"]
+
     def test_of_a_revision_that_is_not_asked_for_it_is_read_back_from_the_deployment(self):
         world = story(spec(model__version="1"))
         first = world.stable

@@ -206,8 +206,7 @@ def slow(model_folder):
     # A second of golden requests: time to look at a server that is loading.
     golden = [{"instances": [[100_000]], "predictions": [[100_000]]}]
     folder = model_folder(slow_onnx(), golden=golden)
-    arguments = ["--model-dir", folder, "--name", "slow", "--timeout", "500ms", "--concurrency", "1", "--queue", "1"]
-    with server_process(*arguments, "--drain", "0s") as running:
+    with server_process("--model-dir", folder, "--name", "slow", "--timeout", "30s", "--drain", "0s") as running:
         yield running
 
 
@@ -243,19 +242,27 @@ def test_health_is_answered_while_a_slow_prediction_runs(slow):
         assert slowest < 0.3
 
 
-def test_overload_is_refused_and_timeouts_are_told(slow):
-    slow.wait_until_ready()
+def test_overload_is_refused_and_timeouts_are_told(model_folder):
     answers = []
+    together = threading.Barrier(4)
 
-    def work():
-        with slow.client() as client:
-            answers.append(slowly(client, 300_000))
+    def work(server):
+        with server.client() as client:
+            client.get("/v2/health/live")  # connected
+            together.wait()
+            answers.append(slowly(client, 500_000))
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    golden = [{"instances": [[5_000]], "predictions": [[5_000]]}]  # enough to be known as slow
+    arguments = ["--timeout", "200ms", "--concurrency", "1", "--queue", "1"]
+    with server_process(
+        "--model-dir", model_folder(slow_onnx(), golden=golden), "--name", "slow", *arguments
+    ) as server:
+        server.wait_until_ready()
+        threads = [threading.Thread(target=work, args=(server,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     # One runs, one waits, both too long; the others find the queue full.
     assert sorted(answer.status_code for answer in answers) == [503, 503, 504, 504]
     for answer in answers:
@@ -263,40 +270,56 @@ def test_overload_is_refused_and_timeouts_are_told(slow):
             assert answer.headers["retry-after"] == "1"
             assert "overloaded" in answer.json()["error"]
         else:
-            assert "longer than 0.5 s" in answer.json()["error"]
+            assert "longer than 0.2 s" in answer.json()["error"]
 
 
-def test_an_evil_pickle_ends_the_process_harmlessly_with_its_last_words(model_folder, tmp_path):
-    class Evil:
-        def __reduce__(self) -> tuple:
-            return os.system, (f"touch {tmp_path / 'trap'}",)
+class Evil:
+    """Leaves a trap behind if it is unpickled as pickle does it."""
 
-    words = tmp_path / "words"
-    folder = model_folder(Evil(), "model.pkl")
-    arguments = ["--model-dir", folder, "--name", "m", "--code", "AllowList"]
-    with server_process(*arguments, termination=words) as running:
-        assert running.wait() == 1
-        running.wait_for_event("failed")
-        assert [line["event"] for line in running.lines] == ["listening", "failed"]
-        assert running.lines[-1]["reason"] == "ForbiddenGlobal"
-    said = json.loads(words.read_text())
+    def __init__(self, trap) -> None:
+        self.trap = trap
+
+    def __reduce__(self) -> tuple:
+        return os.system, (f"touch {self.trap}",)
+
+
+@pytest.fixture(scope="module")
+def pickles(model_folder, tmp_path_factory):
+    """An evil and a good pickle, each in a server of its own; they load side by side."""
+    here = tmp_path_factory.mktemp("pickles")
+    allowing = ["--name", "iris", "--code", "AllowList", "--model-dir"]
+    evil_folder = model_folder(Evil(here / "trap"), "model.pkl")
+    good_folder = model_folder(iris().estimator, "model.pkl")
+    with (
+        server_process(*allowing, evil_folder, termination=here / "words") as evil,
+        server_process(*allowing, good_folder) as good,
+    ):
+        yield here, evil, good
+
+
+def test_an_evil_pickle_ends_the_process_harmlessly_with_its_last_words(pickles):
+    here, evil, _ = pickles
+    assert evil.wait() == 1
+    evil.wait_for_event("failed")
+    assert [line["event"] for line in evil.lines] == ["listening", "failed"]
+    assert evil.lines[-1]["reason"] == "ForbiddenGlobal"
+    said = json.loads((here / "words").read_text())
     assert said.keys() == {"reason", "message"}
     assert said["reason"] == "ForbiddenGlobal"
     assert "posix.system" in said["message"]
-    assert not (tmp_path / "trap").exists()
+    assert not (here / "trap").exists()
 
 
-def test_a_pickle_is_served_with_the_allow_list(model_folder):
-    folder = model_folder(iris().estimator, "model.pkl")
-    with server_process("--model-dir", folder, "--name", "iris", "--code", "AllowList") as running:
-        running.wait_until_ready()
-        with running.client() as client:
-            answer = client.post("/v1/models/iris:predict", json={"instances": iris().rows.tolist()})
-            assert answer.json() == {"predictions": iris().estimator.predict(iris().rows).tolist()}
-            tensor = TENSOR | {"datatype": "FP64", "shape": [150, 4], "data": iris().rows.tolist()}
-            asked = {"inputs": [tensor], "outputs": [{"name": "predict_proba"}]}
-            probabilities = client.post("/v2/models/iris/infer", json=asked).json()["outputs"][0]["data"]
-            assert probabilities == iris().estimator.predict_proba(iris().rows).ravel().tolist()
+def test_a_pickle_is_served_with_the_allow_list(pickles):
+    _, _, good = pickles
+    good.wait_until_ready()
+    with good.client() as client:
+        answer = client.post("/v1/models/iris:predict", json={"instances": iris().rows.tolist()})
+        assert answer.json() == {"predictions": iris().estimator.predict(iris().rows).tolist()}
+        tensor = TENSOR | {"datatype": "FP64", "shape": [150, 4], "data": iris().rows.tolist()}
+        asked = {"inputs": [tensor], "outputs": [{"name": "predict_proba"}]}
+        probabilities = client.post("/v2/models/iris/infer", json=asked).json()["outputs"][0]["data"]
+        assert probabilities == iris().estimator.predict_proba(iris().rows).ravel().tolist()
 
 
 def test_a_port_in_use_is_told(model_folder, tmp_path, server):
@@ -329,7 +352,7 @@ def test_what_is_in_flight_at_the_end_is_answered(slow):
 
     def work():
         with slow.client() as client:
-            answers.append(slowly(client, 25_000))
+            answers.append(slowly(client, 60_000))
 
     thread = threading.Thread(target=work)
     thread.start()

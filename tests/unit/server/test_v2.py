@@ -3,7 +3,7 @@ import contextlib
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelway.server import v2
@@ -166,7 +166,6 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=150)
 @given(
     st.dictionaries(st.sampled_from(["id", "inputs", "outputs", "parameters"]), anything)
     | st.fixed_dictionaries(
