@@ -75,32 +75,32 @@ SAID = {
 }
 
 
+@pytest.fixture(scope="class")
+def mute(cluster, operator):
+    """One pod whose status is written by the test, and that never gets ready."""
+    with cluster.namespace() as namespace:
+        deployed = namespace.deploy(spec_of(serving__replicas=1, serving__podTemplate=BY_HAND))
+        namespace.wait_for(deployed.pods, what="there is a pod")
+        yield deployed
+
+
 class TestSaidByThePod:
-    @pytest.fixture(scope="class")
-    def deployed(self, cluster, operator):
-        """One pod whose status is written by the test, and that never gets ready."""
-        with cluster.namespace() as namespace:
-            deployed = namespace.deploy(spec_of(serving__replicas=1, serving__podTemplate=BY_HAND))
-            namespace.wait_for(deployed.pods, what="there is a pod")
-            yield deployed
-
     @pytest.mark.parametrize(("containers", "expected"), SAID.values(), ids=SAID)
-    def test_cause(self, deployed, containers, expected):
-        (pod,) = deployed.pods()
-        deployed.say(pod, *containers)
+    def test_cause(self, mute, containers, expected):
+        (pod,) = mute.pods()
+        mute.say(pod, *containers)
         reason, message = expected
-        failure = deployed.wait_for_failure(reason)
-        assert failure == {"reason": reason, "message": message, "revision": deployed.status["candidate"]["revision"]}
-        assert deployed.condition("Stalled") == ("True", reason)
-        assert deployed.condition("Reconciling") == ("False", "NewRevision")
-        assert deployed.condition("Ready") == ("False", "NotYetServing")
+        failure = mute.wait_for_failure(reason)
+        assert failure == {"reason": reason, "message": message, "revision": mute.status["candidate"]["revision"]}
+        assert mute.condition("Stalled") == ("True", reason)
+        assert mute.condition("Reconciling") == ("False", "NewRevision")
+        assert mute.condition("Ready") == ("False", "NotYetServing")
 
-    def test_it_goes_when_the_pod_gets_ready(self, deployed):
-        (pod,) = deployed.pods()
-        deployed.say(pod, fetched(DIGEST), serving(running(), ready=True), ready=True)
-        status = deployed.wait_until_served()
-        assert "failure" not in status
-        assert deployed.condition("Stalled") == ("False", "AsExpected")
+    def test_it_goes_when_the_pod_gets_ready(self, mute):
+        (pod,) = mute.pods()
+        mute.say(pod, fetched(DIGEST), serving(running(), ready=True), ready=True)
+        assert "failure" not in mute.wait_until_served()
+        assert mute.condition("Stalled") == ("False", "AsExpected")
 
 
 class TestSaidByKubernetes:

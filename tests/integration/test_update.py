@@ -25,11 +25,11 @@ def test_the_decision_is_written_before_the_service_moves(cluster, namespace, de
     mark = namespace.rest()
     deployed.edit(model__version="2")
     deployed.wait_until_served()
+    namespace.wait_for(lambda: front(namespace) == deployed.status["stable"]["revision"], what="the Service moves")
     order = [write for write in namespace.writes(mark) if write.resource in {"modeldeployments", "services"}]
     moved = next(write for write in order if (write.resource, write.name) == ("services", "fraud"))
     promoted = [write for write in order[: order.index(moved)] if write.resource == "modeldeployments"]
     assert len(promoted) >= 2, "one that says what is coming, one that says that it takes over"
-    assert front(namespace) == deployed.status["stable"]["revision"]
 
 
 def test_the_candidate_waits_until_all_its_pods_are_ready(namespace, deployed):

@@ -94,6 +94,14 @@ class OperatorProcess:
             self._process.kill()
             self._process.wait()
 
+    def pause(self) -> None:
+        """SIGSTOP: it stands still in the middle of whatever it does, and time goes on."""
+        self.signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """SIGCONT."""
+        self.signal(signal.SIGCONT)
+
     def stop(self, *, seconds: float = 40) -> int:
         """SIGTERM; gives the exit code."""
         self.signal(signal.SIGTERM)
@@ -157,7 +165,7 @@ def operating(cluster: Cluster, log: Path, *, lead: bool = True, **more: Any) ->
         yield operator
     finally:
         if operator.is_running:
-            operator.signal(signal.SIGCONT)
+            operator.go_on()
             operator.signal(signal.SIGTERM)
             try:
                 operator.wait(seconds=30)

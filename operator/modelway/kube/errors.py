@@ -12,7 +12,7 @@ ApiError                 any answer of 400 and above
 Deposed                  this process may not write: it does not hold the lease (any more)
 """
 
-from typing import Any
+from typing import Any, Final
 
 
 class ApiError(Exception):
@@ -74,9 +74,16 @@ _BY_CODE: dict[int, type[ApiError]] = {
 }
 
 
+_NOT_OF_ITS_KIND: Final = "failed to create typed patch object"
+"""What server-side apply says of a field that its kind does not have, or that is of another type: with 500, though it
+is the request that is wrong and will not get better."""
+
+
 def error_of(code: int, status: Any, *, retry_after: str | None = None) -> ApiError:
     """The error for an answer with `code` whose body is `status` (a `metav1.Status`, or anything else)."""
     body = status if isinstance(status, dict) else {}
+    if code == 500 and str(body.get("message", "")).startswith(_NOT_OF_ITS_KIND):
+        code = 400
     kind = _BY_CODE.get(code, Unavailable if code >= 500 else ApiError)
     wait = float(retry_after) if retry_after and retry_after.isdigit() else None
     return kind(code, str(body.get("reason", "Unknown")), str(body.get("message", "")), retry_after=wait)

@@ -60,9 +60,10 @@ def needed_replicas(serving: Serving, stable: Arm | None) -> int:
 
 def candidate_replicas(observed: Observed, candidate: Arm, stable: Arm | None) -> int | None:
     """How many pods a candidate is told to have; None where an autoscaler decides, for want of a stable revision."""
-    if stable is None and candidate.asked > 0 and _has_autoscaler(observed, candidate):
+    serving = observed.resource.spec.serving
+    if stable is None and serving.autoscaling and candidate.asked > 0 and _has_autoscaler(observed, candidate):
         return None
-    return needed_replicas(observed.resource.spec.serving, stable)
+    return needed_replicas(serving, stable)
 
 
 def stable_replicas(observed: Observed, stable: Arm) -> int | None:

@@ -56,8 +56,7 @@ def _cast(array: Array, values: list[Any], datatype: str, where: str, features: 
     if array.dtype == dtype:
         return array
     if dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            cast = array.astype(dtype)
+        cast = array.astype(dtype)
         # A JSON number is finite (orjson refuses the rest), so an infinity can only come from a narrower type.
         if dtype.itemsize < 8 and not np.isfinite(cast).all():
             raise _culprit(values, datatype, where, features)

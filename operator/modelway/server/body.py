@@ -12,11 +12,11 @@ _NON_FINITE = (b"NaN", b"Infinity", b"-Infinity", b"nan", b"inf", b"-inf")
 
 def read_object(body: bytes) -> dict[str, Any]:
     """Decode a JSON object. Raises InvalidInputError with the line and column of what is no JSON."""
-    if not body.strip():
-        raise InvalidInputError("the request has no body; a JSON object is expected")
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        if not body.strip():
+            raise InvalidInputError("the request has no body; a JSON object is expected") from None
         raise InvalidInputError(f"the body is not JSON: {error}{_hint(body, error.pos)}") from None
     if not isinstance(value, dict):
         raise InvalidInputError(f"the body should be a JSON object, not {describe(value)}")

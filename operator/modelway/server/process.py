@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 
@@ -45,6 +46,8 @@ class _Server(uvicorn.Server):
 
 def run(options: ServerOptions) -> NoReturn:
     """Serve until a signal. Ends the process: with 0, or with 1 and a termination message."""
+    # A number that does not fit FP32 is answered with its position; numpy need not tell the log as well.
+    warnings.filterwarnings("ignore", message="overflow encountered in cast")
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(options))

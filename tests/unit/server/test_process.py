@@ -258,6 +258,9 @@ def test_overload_is_refused_and_timeouts_are_told(model_folder):
         "--model-dir", model_folder(slow_onnx(), golden=golden), "--name", "slow", *arguments
     ) as server:
         server.wait_until_ready()
+        with socket.create_connection(("127.0.0.1", server.port)) as dawdler:
+            dawdler.sendall(b"POST /v1/models/slow:predict HTTP/1.1\r\ncontent-length: 100\r\n\r\n{")
+            assert dawdler.recv(1000).startswith(b"HTTP/1.1 408")
         threads = [threading.Thread(target=work, args=(server,)) for _ in range(4)]
         for thread in threads:
             thread.start()

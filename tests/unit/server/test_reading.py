@@ -57,3 +57,16 @@ async def test_a_slow_client_is_told_408():
 async def test_a_client_that_hangs_up_ends_the_request():
     with pytest.raises(RequestError, match="hung up"):
         await read(receiver(b"abc", then={"type": "http.disconnect"}))
+
+
+async def test_a_cancellation_from_outside_stays_one():
+    task = asyncio.create_task(read(receiver(b"a", then={"type": "http.request", "body": b"", "more_body": True})))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_the_time_limit_ends_with_the_body():
+    await read(receiver(b"abc"), timeout=0.02)
+    await asyncio.sleep(0.05)  # a watchdog that was left behind would cancel this

@@ -1,0 +1,183 @@
+"""What is wrong is refused by `kubectl apply`, and the error names the field."""
+
+import pytest
+
+from modelway.api.kinds import MODEL_DEPLOYMENT
+from support.builders import changed
+from support.cluster import spec_of
+
+CPU = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}
+IMAGE = {"image": "registry/app:1", "port": 8080}
+
+
+def wrong(**fields):
+    """The usual spec with `fields` changed, and no name of its own."""
+    return spec_of(**fields), "fraud"
+
+
+TABLE = {
+    # What is wrong: (spec, name), the field in the error, words of the error
+    "missing uri": (wrong(model__uri=None), "spec.model.uri", "Required value"),
+    "empty uri": (wrong(model__uri=""), "spec.model.uri", "at least 1"),
+    "unknown scheme": (wrong(model__uri="ftp://host/model"), "spec.model.uri", "unknown scheme"),
+    "a bucket without a key": (wrong(model__uri="s3://models"), "spec.model.uri", "must name a bucket and a key"),
+    "a claim that is no name": (wrong(model__uri="pvc://Models/a"), "spec.model.uri", "PersistentVolumeClaim"),
+    "a file that is relative": (wrong(model__uri="file://models"), "spec.model.uri", "must be absolute"),
+    "uri with a password": (wrong(model__uri="https://me:secret@host/m.onnx"), "spec.model.uri", "no user or password"),
+    "uri with ..": (wrong(model__uri="s3://models/fraud/../other/"), "spec.model.uri", "'..'"),
+    "bad digest": (wrong(model__digest="sha256:zz"), "spec.model.digest", "64 lower-case hexadecimal"),
+    "unknown format": (wrong(model__format="h5"), "spec.model.format", "Unsupported value"),
+    "replicas and autoscaling": (
+        wrong(serving__autoscaling={"maxReplicas": 3}),
+        "spec.serving.replicas",
+        "exclude each other",
+    ),
+    "min over max": (
+        wrong(serving__replicas=None, serving__autoscaling={"minReplicas": 5, "maxReplicas": 3}),
+        "spec.serving.autoscaling.minReplicas",
+        "must not be more than maxReplicas",
+    ),
+    "no maximum": (
+        wrong(serving__replicas=None, serving__autoscaling={"minReplicas": 5}),
+        "spec.serving.autoscaling.maxReplicas",
+        "Required value",
+    ),
+    "negative replicas": (wrong(serving__replicas=-1), "spec.serving.replicas", "greater than or equal to 0"),
+    "replicas that are no number": (wrong(serving__replicas="two"), "spec.serving.replicas", "must be of type integer"),
+    "nothing to do": (({"model": spec_of()["model"]}, "fraud"), "spec.serving", "Required value"),
+    "neither model nor container": (wrong(model=None), "spec.model", "required, unless serving.container"),
+    "runtime and container": (
+        wrong(serving__runtime="modelway", serving__container=IMAGE),
+        "spec.serving.runtime",
+        "exclude each other",
+    ),
+    "a name that is no DNS label": ((spec_of(), "1st-model"), "metadata.name", "should match"),
+    "a name with a dot": ((spec_of(), "fraud.v1"), "metadata.name", "should match"),
+    "a name too long": ((spec_of(), "m" * 64), "metadata.name", "63"),
+    "unknown runtime": (wrong(serving__runtime="triton"), "spec.serving.runtime", "Unsupported value"),
+    "bad duration": (wrong(serving__timeout="30d"), "spec.serving.timeout", "must be a duration"),
+    "a duration of nothing": (wrong(serving__startupTimeout="0s"), "spec.serving.startupTimeout", "more than nothing"),
+    "bad quantity": (
+        wrong(serving__resources={"limits": {"memory": "1XB"}}),
+        "spec.serving.resources.limits.memory",
+        "should match",
+    ),
+    "negative quantity": (
+        wrong(serving__resources={"limits": {"cpu": -1}}),
+        "spec.serving.resources.limits.cpu",
+        "greater than or equal to 0",
+    ),
+    "unknown field": (wrong(serving__replicaCount=2), "spec.serving.replicaCount", "unknown field"),
+    "pickle by format": (wrong(model__format="sklearn"), "spec.model.code", "runs code when it is loaded"),
+    "pickle by suffix": (
+        wrong(model__format=None, model__uri="s3://models/fraud.pkl"),
+        "spec.model.code",
+        "runs code when it is loaded",
+    ),
+    "pickle with code refused": (
+        wrong(model__format="sklearn", model__code="Refuse"),
+        "spec.model.code",
+        "runs code when it is loaded",
+    ),
+    "allowedGlobals without AllowList": (
+        wrong(model__allowedGlobals=["numpy.dot"]),
+        "spec.model.allowedGlobals",
+        "only used with code: AllowList",
+    ),
+    "a global that is no name": (
+        wrong(model__code="AllowList", model__allowedGlobals=["os.system;"]),
+        "spec.model.allowedGlobals[0]",
+        "should match",
+    ),
+    "container without port": (
+        wrong(serving__container={"image": "registry/app:1"}),
+        "spec.serving.container.port",
+        "Required value",
+    ),
+    "container without image": (
+        wrong(serving__container={"port": 8080}),
+        "spec.serving.container.image",
+        "Required value",
+    ),
+    "a port that is none": (
+        wrong(serving__container=IMAGE | {"port": 70000}),
+        "spec.serving.container.port",
+        "less than or equal to 65535",
+    ),
+    "privileged": (
+        wrong(serving__container=IMAGE | {"securityContext": {"privileged": True}}),
+        "spec.serving.container.securityContext.privileged",
+        "unknown field",
+    ),
+    "capabilities": (
+        wrong(serving__container=IMAGE | {"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}),
+        "spec.serving.container.securityContext.capabilities",
+        "unknown field",
+    ),
+    "hostPath": (
+        wrong(serving__podTemplate={"volumes": [{"name": "root", "hostPath": {"path": "/"}}]}),
+        "spec.serving.podTemplate.volumes",
+        "unknown field",
+    ),
+    "hostPath in a container": (
+        wrong(serving__container=IMAGE | {"volumeMounts": [{"name": "root", "mountPath": "/host"}]}),
+        "spec.serving.container.volumeMounts",
+        "unknown field",
+    ),
+    "hostNetwork": (wrong(serving__podTemplate={"hostNetwork": True}), "spec.serving.podTemplate.hostNetwork", "unknown field"),
+    "hostPID": (wrong(serving__podTemplate={"hostPID": True}), "spec.serving.podTemplate.hostPID", "unknown field"),
+    "two values of one variable": (
+        wrong(serving__podTemplate={"env": [{"name": "A", "value": "b", "valueFrom": {"fieldRef": {"fieldPath": "c"}}}]}),
+        "spec.serving.podTemplate.env[0]",
+        "only one of value and valueFrom",
+    ),
+    "one variable twice": (
+        wrong(serving__podTemplate={"env": [{"name": "A", "value": "b"}, {"name": "A", "value": "c"}]}),
+        "spec.serving.podTemplate.env[1]",
+        "Duplicate value",
+    ),
+    "a metric whose field is not its type": (
+        wrong(serving__replicas=None, serving__autoscaling={"maxReplicas": 3, "metrics": [CPU | {"type": "Pods"}]}),
+        "spec.serving.autoscaling.metrics[0]",
+        "exactly the field that type names",
+    ),
+    "too many metrics": (
+        wrong(serving__replicas=None, serving__autoscaling={"maxReplicas": 3, "metrics": [CPU] * 17}),
+        "spec.serving.autoscaling.metrics",
+        "at most 16",
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "field", "words"), TABLE.values(), ids=TABLE)
+def test_it_is_refused_with_its_field(cluster, given, field, words):
+    spec, name = given
+    body = {
+        "apiVersion": "modelway.dev/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": spec,
+    }
+    applied = cluster.kubectl("apply", "--dry-run=server", "--filename=-", given=body)
+    assert applied.returncode != 0, "it was accepted"
+    assert field in applied.stderr
+    assert words in applied.stderr
+
+
+GOOD = {
+    "the usual": {},
+    "scikit-learn through an allow-list": {"model__format": "sklearn", "model__code": "AllowList"},
+    "further globals": {"model__code": "AllowList", "model__allowedGlobals": ["numpy.dot"]},
+    "a pickle that another image loads": {"model__uri": "s3://models/m.pkl", "model__format": None, "serving__container": IMAGE},
+    "an image with its own model": {"model": None, "serving__container": IMAGE},
+    "autoscaling": {"serving__replicas": None, "serving__autoscaling": {"maxReplicas": 3, "metrics": [CPU]}},
+    "a quantity that is a number": {"serving__resources": {"limits": {"cpu": 2}}},
+    "https with a query": {"model__uri": "https://host/m.onnx?token=a@b"},
+}
+
+
+@pytest.mark.parametrize("fields", GOOD.values(), ids=GOOD)
+def test_what_is_right_is_accepted(cluster, fields):
+    body = {"apiVersion": "modelway.dev/v1alpha1", "kind": "ModelDeployment", "metadata": {"name": "fraud"}}
+    body = changed(body, {"spec": spec_of(**fields), "metadata.namespace": "default"})
+    assert cluster.request("POST", f"{MODEL_DEPLOYMENT.path('default')}?dryRun=All&fieldValidation=Strict", body)
