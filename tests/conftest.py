@@ -3,6 +3,7 @@
 `pytest --hypothesis-profile=thorough` tries a hundred times as much; worth an hour after a change of `plan`.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ settings.register_profile(
     "modelway",
     max_examples=40,
     deadline=None,  # the machine may be busy
+    derandomize="CI" in os.environ,  # what CI finds, everybody finds
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 settings.register_profile("thorough", settings.get_profile("modelway"), max_examples=4000)
@@ -30,11 +32,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the long ones out unless `-m` names them."""
-    if "faults" not in config.getoption("markexpr"):
-        long = pytest.mark.skip(reason="runs with `-m faults` only (make test-faults)")
-        for item in items:
-            if item.get_closest_marker("faults"):
-                item.add_marker(long)
+    if "faults" in config.getoption("markexpr"):
+        return
+    long = [item for item in items if item.get_closest_marker("faults")]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if item not in long]
 
 
 @pytest.fixture(scope="session")

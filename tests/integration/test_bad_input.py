@@ -124,10 +124,16 @@ TABLE = {
         "spec.serving.container.volumeMounts",
         "unknown field",
     ),
-    "hostNetwork": (wrong(serving__podTemplate={"hostNetwork": True}), "spec.serving.podTemplate.hostNetwork", "unknown field"),
+    "hostNetwork": (
+        wrong(serving__podTemplate={"hostNetwork": True}),
+        "spec.serving.podTemplate.hostNetwork",
+        "unknown field",
+    ),
     "hostPID": (wrong(serving__podTemplate={"hostPID": True}), "spec.serving.podTemplate.hostPID", "unknown field"),
     "two values of one variable": (
-        wrong(serving__podTemplate={"env": [{"name": "A", "value": "b", "valueFrom": {"fieldRef": {"fieldPath": "c"}}}]}),
+        wrong(
+            serving__podTemplate={"env": [{"name": "A", "value": "b", "valueFrom": {"fieldRef": {"fieldPath": "c"}}}]}
+        ),
         "spec.serving.podTemplate.env[0]",
         "only one of value and valueFrom",
     ),
@@ -168,7 +174,11 @@ GOOD = {
     "the usual": {},
     "scikit-learn through an allow-list": {"model__format": "sklearn", "model__code": "AllowList"},
     "further globals": {"model__code": "AllowList", "model__allowedGlobals": ["numpy.dot"]},
-    "a pickle that another image loads": {"model__uri": "s3://models/m.pkl", "model__format": None, "serving__container": IMAGE},
+    "a pickle that another image loads": {
+        "model__uri": "s3://models/m.pkl",
+        "model__format": None,
+        "serving__container": IMAGE,
+    },
     "an image with its own model": {"model": None, "serving__container": IMAGE},
     "autoscaling": {"serving__replicas": None, "serving__autoscaling": {"maxReplicas": 3, "metrics": [CPU]}},
     "a quantity that is a number": {"serving__resources": {"limits": {"cpu": 2}}},

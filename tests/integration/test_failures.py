@@ -141,14 +141,19 @@ class TestSaidByKubernetes:
     @pytest.mark.parametrize(
         ("affinity", "named"),
         [
-            ({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [BAD_TERM]}}}, "operator"),
+            (
+                {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [BAD_TERM]}}},
+                "operator",
+            ),
             ({"nodeAffinities": {}}, "affinity.nodeAffinities"),
             ({"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": "much"}]}}, "weight"),
         ],
         ids=["a wrong word", "an unknown field", "a wrong type"],
     )
     def test_an_affinity_that_makes_no_sense(self, namespace, operator, affinity, named):
-        failure = namespace.deploy(spec_of(serving__podTemplate={"affinity": affinity})).wait_for_failure("ChildRefused")
+        failure = namespace.deploy(spec_of(serving__podTemplate={"affinity": affinity})).wait_for_failure(
+            "ChildRefused"
+        )
         assert failure["message"].startswith("Deployment fraud-")
         assert named in failure["message"]
 
@@ -198,7 +203,9 @@ class TestPin:
 
     def test_who_found_something_else_fetches_again(self, namespace, deployed):
         early, late = deployed.pods()
-        deployed.say(early, fetched(OTHER_DIGEST, at="2026-11-21T12:00:00Z"), serving(running(), ready=True), ready=True)
+        deployed.say(
+            early, fetched(OTHER_DIGEST, at="2026-11-21T12:00:00Z"), serving(running(), ready=True), ready=True
+        )
         deployed.say(late, fetched(DIGEST, at="2026-11-21T12:00:05Z"), serving(running(), ready=True), ready=True)
         gone = early["metadata"]["name"]
         namespace.wait_for(lambda: gone not in {pod["metadata"]["name"] for pod in namespace.find(POD)}, what="evicted")

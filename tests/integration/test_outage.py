@@ -7,7 +7,6 @@ import pytest
 from modelway.api.kinds import SERVICE
 from support.operator import operating
 
-
 PATIENT_LEASE = {"MODELWAY_LEASE_DURATION": "90", "MODELWAY_LEASE_RENEW_DEADLINE": "60"}
 """Outlives the outage, as the usual one outlives the restart of an API server on a machine that is not busy."""
 

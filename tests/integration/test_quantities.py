@@ -14,10 +14,14 @@ def test_a_restart_writes_nothing(cluster, namespace, log):
         for number, (cpu, memory) in enumerate(zip(WRITTEN, MEMORY, strict=True)):
             limits = {"cpu": cpu, "memory": memory}
             namespace.deploy(
-                spec_of(serving__replicas=1, serving__resources={"requests": limits, "limits": limits}), name=f"m{number}"
+                spec_of(serving__replicas=1, serving__resources={"requests": limits, "limits": limits}),
+                name=f"m{number}",
             )
         metrics = [
-            {"type": "Pods", "pods": {"metric": {"name": f"m{i}"}, "target": {"type": "AverageValue", "averageValue": v}}}
+            {
+                "type": "Pods",
+                "pods": {"metric": {"name": f"m{i}"}, "target": {"type": "AverageValue", "averageValue": v}},
+            }
             for i, v in enumerate(TARGETS)
         ]
         tolerance = {"scaleUp": {"tolerance": "0.05"}, "scaleDown": {"tolerance": "50m"}}
@@ -31,7 +35,8 @@ def test_a_restart_writes_nothing(cluster, namespace, log):
         scaled.wait_until_served()
         namespace.wait_for(lambda: len(namespace.find(AUTOSCALER)) == 1, what="the autoscaler is there")
         namespace.wait_for(
-            lambda: sum(kind == "Service" for kind, _ in namespace.children()) == 2 * (len(WRITTEN) + 1), what="all children"
+            lambda: sum(kind == "Service" for kind, _ in namespace.children()) == 2 * (len(WRITTEN) + 1),
+            what="all children",
         )
         mark = namespace.rest()
     with operating(cluster, log, user="replica-b"):

@@ -38,7 +38,11 @@ EDITED = {
     "Deployment: strategy": (DEPLOYMENT, "own", {"spec": {"strategy": {"type": "Recreate", "rollingUpdate": None}}}),
     "Deployment: host network": (DEPLOYMENT, "own", {"spec": {"template": {"spec": {"hostNetwork": True}}}}),
     "Deployment: a sidecar": (DEPLOYMENT, "own", SIDECAR),
-    "Deployment: an annotation of ours": (DEPLOYMENT, "own", {"metadata": {"annotations": {"modelway.dev/applied": "x"}}}),
+    "Deployment: an annotation of ours": (
+        DEPLOYMENT,
+        "own",
+        {"metadata": {"annotations": {"modelway.dev/applied": "x"}}},
+    ),
     "Deployment: paused": (DEPLOYMENT, "own", {"spec": {"paused": True}}),
     "Service: selector": (SERVICE, "front", {"spec": {"selector": {"app": "other"}}}),
     "Service: a port more": (SERVICE, "front", PORT),
@@ -114,7 +118,9 @@ def test_a_repair_takes_a_fraction_of_a_second(deployed, record_property):
         began = time.monotonic()
         namespace.delete(kind, name)
         namespace.cluster.wait_for(
-            lambda kind=kind, name=name, uid=uid: (namespace.get(kind, name) or {"metadata": {"uid": uid}})["metadata"]["uid"] != uid,
+            lambda kind=kind, name=name, uid=uid: (
+                (namespace.get(kind, name) or {"metadata": {"uid": uid}})["metadata"]["uid"] != uid
+            ),
             what=f"{kind.name} {name} is back",
             namespace=namespace.name,
             interval=0.005,

@@ -173,7 +173,7 @@ class Cluster:
     # The audit log
 
     def mark(self) -> int:
-        """This moment, as a place in the audit log."""
+        """A place in the audit log: now."""
         return self.control_plane.audit_log.stat().st_size
 
     def writes(self, mark: int, *, users: Sequence[str] = OPERATORS, leases: bool = False) -> list[Write]:
@@ -383,7 +383,9 @@ class Deployed:
     def wait_for_failure(self, reason: str, *, seconds: float = 90) -> Object:
         """Wait for `status.failure` with that reason; gives it."""
         failure: Object = self.wait(
-            lambda status: status.get("failure", {}).get("reason") == reason, what=f"fails with {reason}", seconds=seconds
+            lambda status: status.get("failure", {}).get("reason") == reason,
+            what=f"fails with {reason}",
+            seconds=seconds,
         )["failure"]
         return failure
 

@@ -89,7 +89,7 @@ class OperatorProcess:
         self._process.send_signal(number)
 
     def kill(self) -> None:
-        """Kill −9, and gone."""
+        """Gone without a word, as by `kill -9`."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

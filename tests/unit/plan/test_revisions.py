@@ -148,7 +148,9 @@ class TestLostRecord:
             assert world.children[key]["metadata"].get("annotations") == obj["metadata"].get("annotations")
 
     @pytest.mark.parametrize(
-        "fields", [{"revision": 99}, {"metadata__annotations": {"modelway.dev/digest": OTHER_DIGEST}}], ids=["number", "digest"]
+        "fields",
+        [{"revision": 99}, {"metadata__annotations": {"modelway.dev/digest": OTHER_DIGEST}}],
+        ids=["number", "digest"],
     )
     def test_what_somebody_changed_in_it_is_changed_back(self, fields):
         world = story(spec(model__digest=None))
