@@ -6,7 +6,6 @@ killed between any two writes and is upgraded. After every step the invariants a
 everything has to come to rest where the spec says.
 """
 
-from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -155,7 +154,7 @@ class Life(RuleBasedStateMachine):
             needed = _needed(seen, old_stable)
             assert live["status"]["readyReplicas"] >= needed, "the candidate took over without its pods"
             assert live["spec"]["replicas"] >= needed
-        assert sorted(fresh.elements()) == sorted(expected)
+        assert sorted((entry.revision, entry.result) for entry in fresh) == sorted(expected)
 
     def _check_front(self, before: str | None) -> None:
         """The Service leads to the stable revision, or to the first candidate, and only where the bytes are certain."""
@@ -258,9 +257,8 @@ def _by_name(key: ChildKey) -> tuple[str, str]:
     return key.kind.name, key.name
 
 
-def _told(status: Any) -> Counter[tuple[str, str]]:
-    """What the history says, and how often."""
-    return Counter((entry["revision"], entry["result"]) for entry in status.get("history", ()))
+def dumped_entry(entry: Any) -> Any:
+    return entry.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _revision(status: Any, role: str) -> str | None:
