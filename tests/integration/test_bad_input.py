@@ -3,8 +3,7 @@
 import pytest
 
 from modelway.api.kinds import MODEL_DEPLOYMENT
-from support.builders import changed
-from support.cluster import spec_of
+from support.cluster import Refused, spec_of
 
 CPU = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}
 IMAGE = {"image": "registry/app:1", "port": 8080}
@@ -158,16 +157,28 @@ TABLE = {
 @pytest.mark.parametrize(("given", "field", "words"), TABLE.values(), ids=TABLE)
 def test_it_is_refused_with_its_field(cluster, given, field, words):
     spec, name = given
-    body = {
-        "apiVersion": "modelway.dev/v1alpha1",
-        "kind": "ModelDeployment",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": spec,
-    }
-    applied = cluster.kubectl("apply", "--dry-run=server", "--filename=-", given=body)
-    assert applied.returncode != 0, "it was accepted"
-    assert field in applied.stderr
-    assert words in applied.stderr
+    with pytest.raises(Refused) as refused:
+        try_to_create(cluster, spec, name)
+    assert refused.value.code in {400, 422}
+    assert field in refused.value.message
+    assert words in refused.value.message
+
+
+def test_kubectl_says_the_same(cluster):
+    applied = cluster.kubectl("apply", "--filename=-", given=resource(*wrong(serving__timeout="30d")))
+    assert applied.returncode == 1
+    assert "spec.serving.timeout: Invalid value" in applied.stderr
+
+
+def resource(spec, name):
+    metadata = {"name": name, "namespace": "default"}
+    return {"apiVersion": "modelway.dev/v1alpha1", "kind": "ModelDeployment", "metadata": metadata, "spec": spec}
+
+
+def try_to_create(cluster, spec, name):
+    """As `kubectl apply --dry-run=server` does: unknown fields are errors."""
+    path = f"{MODEL_DEPLOYMENT.path('default')}?dryRun=All&fieldValidation=Strict"
+    return cluster.request("POST", path, resource(spec, name))
 
 
 GOOD = {
@@ -188,6 +199,4 @@ GOOD = {
 
 @pytest.mark.parametrize("fields", GOOD.values(), ids=GOOD)
 def test_what_is_right_is_accepted(cluster, fields):
-    body = {"apiVersion": "modelway.dev/v1alpha1", "kind": "ModelDeployment", "metadata": {"name": "fraud"}}
-    body = changed(body, {"spec": spec_of(**fields), "metadata.namespace": "default"})
-    assert cluster.request("POST", f"{MODEL_DEPLOYMENT.path('default')}?dryRun=All&fieldValidation=Strict", body)
+    assert try_to_create(cluster, spec_of(**fields), "fraud")["spec"]

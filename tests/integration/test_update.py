@@ -44,7 +44,7 @@ def test_the_candidate_waits_until_all_its_pods_are_ready(namespace, deployed):
     assert front(namespace) == first
     deployed.say(other, serving(running(), ready=True), ready=True)
     deployed.wait_until_served()
-    assert front(namespace) == revision
+    namespace.wait_for(lambda: front(namespace) == revision, what="the Service has moved")
 
 
 def test_there_and_back_finds_the_old_revision(namespace, deployed):
