@@ -7,14 +7,9 @@ import pytest
 from modelway.api.kinds import SERVICE
 from support.cluster import content
 from support.operator import operating
+from support.storm import USUAL_LEASE
 
 pytestmark = pytest.mark.faults
-
-USUAL_LEASE = {
-    "MODELWAY_LEASE_DURATION": "15",
-    "MODELWAY_LEASE_RENEW_DEADLINE": "10",
-    "MODELWAY_LEASE_RETRY_PERIOD": "2",
-}
 
 
 @pytest.mark.timeout(900)

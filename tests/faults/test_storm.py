@@ -6,7 +6,7 @@ import random
 import pytest
 
 from support.operator import operating
-from support.storm import HASTY_LEASE, Storm, difference, state, undisturbed
+from support.storm import USUAL_LEASE, Storm, difference, state, undisturbed
 
 pytestmark = pytest.mark.faults
 
@@ -22,7 +22,7 @@ def test_killed_at_any_point_the_operator_loses_nothing_and_doubles_nothing(
 ):
     storm = Storm(namespace, random.Random(SEED + turn))
     storm.blow(log, kills=KILLS // ROUNDS)
-    with operating(cluster, log, environment=HASTY_LEASE):
+    with operating(cluster, log, environment=USUAL_LEASE):
         storm.wait_until_calm()
         after, calm = state(namespace), undisturbed(cluster, storm.wanted)
     record_property("kills", KILLS // ROUNDS)

@@ -15,15 +15,15 @@ from typing import Any
 
 import yaml
 
-from modelway.api.kinds import CHILD_KINDS, MODEL_DEPLOYMENT, POD
+from modelway.api.kinds import CHILD_KINDS, LEASE, MODEL_DEPLOYMENT, POD
 from modelway.plan import Object
 from support.cluster import KINDS, Cluster, Deployed, Namespace, content, spec_of
 from support.operator import OperatorProcess
 
-HASTY_LEASE = {
-    "MODELWAY_LEASE_DURATION": "1.2",
-    "MODELWAY_LEASE_RENEW_DEADLINE": "0.8",
-    "MODELWAY_LEASE_RETRY_PERIOD": "0.2",
+USUAL_LEASE = {
+    "MODELWAY_LEASE_DURATION": "15",
+    "MODELWAY_LEASE_RENEW_DEADLINE": "10",
+    "MODELWAY_LEASE_RETRY_PERIOD": "2",
 }
 _NAMES = ("ant", "bee", "cat", "dog")
 _KILLS_ITSELF = """
@@ -71,7 +71,7 @@ class Storm:
             operator = OperatorProcess(
                 self.namespace.cluster,
                 log,
-                environment=HASTY_LEASE | {"KILL_AFTER": str(after), "KILL_HOW": how},
+                environment=USUAL_LEASE | {"KILL_AFTER": str(after), "KILL_HOW": how},
                 prelude=_KILLS_ITSELF,
             )
             operator.start()
@@ -80,6 +80,8 @@ class Storm:
             killed = _ends(operator, seconds=self.chance.uniform(3, 6))
             self.done.append(f"-- killed {how} write {after}" if killed else "-- killed at some moment")
             operator.kill()
+            # The next need not wait until the lease of the dead has run out: how that goes is another test.
+            self.namespace.cluster.delete(LEASE, "default", "modelway-operator")
 
     def _act(self) -> None:
         """A user does something."""

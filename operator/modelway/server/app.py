@@ -1,8 +1,8 @@
 """The ASGI application: which request goes where, and what becomes of whatever goes wrong.
 
 Invariants: every request gets exactly one answer; errors are JSON with one sentence; nothing of Python's shows outside;
-the event loop does not run a model that is not known to be fast (`pace`) nor decode a large body. Raw ASGI, because a
-framework's routing and dependency injection cost more than the model: see docs/model-server.md for the figures.
+the event loop does not run a model that is not known to be fast, nor decode a large body (`engine`). Raw ASGI, because
+a framework's routing and dependency injection cost more than the model: see docs/model-server.md for the figures.
 """
 
 import time
@@ -16,14 +16,13 @@ import structlog
 from modelway import __version__
 from modelway.server import body as json_body
 from modelway.server import v1, v2
+from modelway.server.engine import Engine
 from modelway.server.errors import RequestError
 from modelway.server.loading import Loaded
 from modelway.server.metrics import CONTENT_TYPE, Metrics
 from modelway.server.options import ServerOptions
-from modelway.server.pace import Pace
-from modelway.server.pool import Pool
 from modelway.server.reading import read_body
-from modelway.server.wire import Request, Wire
+from modelway.server.wire import Wire
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -31,8 +30,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Handler = Callable[[], "Answer"]
 
-# A body up to this size is decoded on the event loop (about 0.3 ms); a larger one in a thread, with its prediction.
-INLINE_BODY: Final = 64 * 1024
 _JSON: Final = b"application/json"
 _WIRES: Final[Mapping[str, Wire]] = {"v1": v1, "v2": v2}
 
@@ -66,10 +63,8 @@ class App:
         self.options = options
         self.phase = Phase.LOADING
         self.in_flight = 0
-        self.loaded: Loaded | None = None
-        self.pool = Pool(concurrency=options.concurrency, queue=options.queue, timeout=options.timeout)
+        self.engine: Engine | None = None
         self.metrics = self._metrics(options.version)
-        self._pace: Pace | None = None
         self._log = structlog.get_logger()
         name = options.name
         self._get: dict[str, Handler] = {
@@ -91,9 +86,9 @@ class App:
 
     def serve(self, loaded: Loaded) -> None:
         """Begin to answer predictions."""
-        self.loaded = loaded
-        self._pace = Pace(loaded.cost)
-        if loaded.version != self.options.version:
+        options = self.options
+        self.engine = Engine(loaded, concurrency=options.concurrency, queue=options.queue, timeout=options.timeout)
+        if loaded.version != options.version:
             self.metrics = self._metrics(loaded.version)
         self.metrics.loaded(format_name=loaded.format, platform=loaded.model.platform, seconds=loaded.seconds)
         self.phase = Phase.READY
@@ -141,28 +136,16 @@ class App:
         """The answer and its number of rows."""
         options = self.options
         body = await read_body(scope["headers"], receive, limit=options.max_body, timeout=options.timeout)
-        loaded, pace = self.loaded, self._pace
-        if loaded is None or pace is None:
+        engine = self.engine
+        if engine is None:
             raise _not_ready()
-        if len(body) > INLINE_BODY:
-            work = partial(self._parsed_and_finished, wire, body, loaded)
-        else:
-            request = wire.parse(body, loaded.model)
-            if pace.allows_inline(request.batch.rows):
-                begin = time.perf_counter()
-                finished = self._finished(wire, request, loaded)
-                pace.note(time.perf_counter() - begin)
-                return finished
-            work = partial(self._finished, wire, request, loaded)
-        return await self.pool.run(work, elapsed=time.perf_counter() - start)
-
-    def _parsed_and_finished(self, wire: Wire, body: bytes, loaded: Loaded) -> tuple[bytes, int]:
-        return self._finished(wire, wire.parse(body, loaded.model), loaded)
-
-    def _finished(self, wire: Wire, request: Request, loaded: Loaded) -> tuple[bytes, int]:
-        outputs = loaded.model.predict(request.batch)
-        answer = wire.render(outputs, request, name=self.options.name, version=loaded.version)
-        return answer, request.batch.rows
+        loaded = engine.loaded
+        return await engine.answer(
+            partial(wire.parse, body, loaded.model),
+            partial(wire.render, name=options.name, version=loaded.version),
+            size=len(body),
+            start=start,
+        )
 
     def _other(self, scope: Scope) -> Answer:
         """Everything that is no prediction."""
@@ -199,9 +182,10 @@ class App:
         return _json(200, {"name": "modelway", "version": __version__, "extensions": list(v2.SERVER_EXTENSIONS)})
 
     def _v2_model(self) -> Answer:
-        if self.loaded is None:
+        if self.engine is None:
             return _error(_not_ready())
-        return Answer(200, v2.metadata(self.loaded.model, name=self.options.name, version=self.loaded.version))
+        loaded = self.engine.loaded
+        return Answer(200, v2.metadata(loaded.model, name=self.options.name, version=loaded.version))
 
     def _metrics(self, version: str | None) -> Metrics:
         options = self.options

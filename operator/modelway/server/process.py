@@ -102,7 +102,8 @@ async def _serve(options: ServerOptions) -> None:
     finally:
         server.should_exit = True
         await serving
-        app.pool.stop()
+        if app.engine is not None:
+            app.engine.stop()
     _log.info("stopped")
 
 
