@@ -17,15 +17,12 @@ ROUNDS = 5
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("turn", range(ROUNDS))
-def test_killed_at_any_point_the_operator_loses_nothing_and_doubles_nothing(
-    cluster, namespace, log, turn, record_property
-):
+def test_killed_at_any_point_the_operator_loses_nothing_and_doubles_nothing(cluster, namespace, log, turn, tell):
     storm = Storm(namespace, random.Random(SEED + turn))
     storm.blow(log, kills=KILLS // ROUNDS)
     with operating(cluster, log, environment=USUAL_LEASE):
         storm.wait_until_calm()
         after, calm = state(namespace), undisturbed(cluster, storm.wanted)
-    record_property("kills", KILLS // ROUNDS)
     told = sum("write" in line for line in storm.done if line.startswith("--"))
-    print(f"{KILLS // ROUNDS} kills, {told} of them around a write; {len(storm.wanted)} resources in the end")
+    tell.append(f"{KILLS // ROUNDS} kills, {told} of them around a write; {len(storm.wanted)} resources in the end")
     assert after == calm, "\n".join([*storm.done, difference(after, calm)])

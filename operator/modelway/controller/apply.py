@@ -67,7 +67,7 @@ class Applier:
         """
         refusals: dict[ChildKey, Refusal] = {}
         for child in plan.children:
-            live = self._store.belongings(owner).get(ObjectKey(*child.key))
+            live = self._store.belonging(owner, ObjectKey(*child.key))
             if live is not None and not is_controlled_by(live, owner_uid):
                 live = None
             try:
@@ -161,7 +161,7 @@ class Applier:
             raise _ForeignError(_owner_named(found))
 
     async def _remove(self, owner: Owner, key: ChildKey) -> None:
-        live = self._store.belongings(owner).get(ObjectKey(*key))
+        live = self._store.belonging(owner, ObjectKey(*key))
         if live is None:
             return
         await self._delete(owner, ObjectKey(*key), live["metadata"]["uid"])
@@ -173,7 +173,7 @@ class Applier:
             await self._client.delete(key.kind, owner.namespace, key.name, uid=uid)
         except (NotFound, Conflict):
             return  # it is gone, or another one stands there by now
-        if (live := self._store.belongings(owner).get(key)) is not None:
+        if (live := self._store.belonging(owner, key)) is not None:
             self._store.discard(key.kind, live)
 
     def _written(self, owner: Owner, child: Child, live: Object, event: str, **fields: int) -> None:

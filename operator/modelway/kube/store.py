@@ -1,14 +1,18 @@
 """What the cluster holds of ours, as last seen: one store for the resources, their children and their pods.
 
 Filled by the reflectors and by the answers to our own writes; read by `controller.reconciler`. Objects are found by
-the ModelDeployment that they belong to, in constant time. Objects are treated as frozen.
+the ModelDeployment that they belong to, in constant time. They are kept as JSON and decoded for each reader: as dicts
+they are five times as large, and most of the time nobody looks at them; and no reader can change what is kept.
 Invariant: under one name, a newer resourceVersion is never replaced by an older one, and an object that is gone does
 not come back by what was said of it before: so neither a watch that lags behind our own write, nor the late answer to
 a write, undoes what is known. (resourceVersions of one resource are comparable integers: KEP-5504.)
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import orjson
 
 from modelway.api.kinds import MODEL_DEPLOYMENT, Kind
 from modelway.api.names import LABEL_NAME
@@ -32,18 +36,33 @@ class ObjectKey(NamedTuple):
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An object, and what has to be known of it without decoding."""
+
+    json: bytes
+    uid: str
+    version: int
+    namespace: str
+
+    def decoded(self) -> Object:
+        obj: Object = orjson.loads(self.json)
+        return obj
+
+
 class Store:
     """Objects of one or more namespaces. For one event loop; no method waits."""
 
     def __init__(self) -> None:
-        self._resources: dict[Owner, Object] = {}
-        self._belongings: dict[Owner, dict[ObjectKey, Object]] = {}
+        self._resources: dict[Owner, _Kept] = {}
+        self._belongings: dict[Owner, dict[ObjectKey, _Kept]] = {}
         self._gone: dict[str, int] = {}
         """uid to the resourceVersion at which it went."""
 
     def resource(self, owner: Owner) -> Object | None:
         """The ModelDeployment itself."""
-        return self._resources.get(owner)
+        kept = self._resources.get(owner)
+        return kept.decoded() if kept else None
 
     def __len__(self) -> int:
         """How many ModelDeployments are known."""
@@ -51,7 +70,12 @@ class Store:
 
     def belongings(self, owner: Owner) -> Mapping[ObjectKey, Object]:
         """Everything that carries the owner's label in its namespace, pods included."""
-        return self._belongings.get(owner, {})
+        return {key: kept.decoded() for key, kept in self._belongings.get(owner, {}).items()}
+
+    def belonging(self, owner: Owner, key: ObjectKey) -> Object | None:
+        """One of them."""
+        kept = self._belongings.get(owner, {}).get(key)
+        return kept.decoded() if kept else None
 
     def put(self, kind: Kind, obj: Object) -> Owner | None:
         """Take in an object.
@@ -60,13 +84,15 @@ class Store:
             Whose it is, when this is news; None when it is known already, or older than what is known.
         """
         owner = owner_of(kind, obj)
-        if owner is None or _version(obj) < self._gone.get(obj["metadata"]["uid"], 0):
+        metadata = obj["metadata"]
+        uid, version = metadata["uid"], int(metadata["resourceVersion"])
+        if owner is None or version < self._gone.get(uid, 0):
             return None
-        shelf, key = self._shelf(kind, obj, owner)
+        shelf, key = self._shelf(kind, owner, metadata["name"])
         known = shelf.get(key)
-        if known is not None and _version(obj) <= _version(known):
+        if known is not None and version <= known.version:
             return None
-        shelf[key] = obj
+        shelf[key] = _Kept(orjson.dumps(obj), uid, version, metadata["namespace"])
         return owner
 
     def discard(self, kind: Kind, obj: Object, *, version: str | None = None) -> Owner | None:
@@ -83,10 +109,12 @@ class Store:
         owner = owner_of(kind, obj)
         if owner is None:
             return None
-        self._bury(obj["metadata"]["uid"], int(version or obj["metadata"]["resourceVersion"]))
-        shelf, key = self._shelf(kind, obj, owner)
+        metadata = obj["metadata"]
+        uid = metadata["uid"]
+        self._bury(uid, int(version or metadata["resourceVersion"]))
+        shelf, key = self._shelf(kind, owner, metadata["name"])
         known = shelf.get(key)
-        is_known = known is not None and known["metadata"]["uid"] == obj["metadata"]["uid"]
+        is_known = known is not None and known.uid == uid
         if is_known:
             del shelf[key]
         if not self._belongings.get(owner, True):
@@ -111,29 +139,28 @@ class Store:
             if (owner := self.put(kind, obj)) is not None:
                 touched.add(owner)
         for known in self._all(kind, namespace):
-            metadata = known["metadata"]
-            if metadata["uid"] in listed or int(metadata["resourceVersion"]) > int(version):
+            if known.uid in listed or known.version > int(version):
                 continue
-            if (owner := self.discard(kind, known, version=version)) is not None:
+            if (owner := self.discard(kind, known.decoded(), version=version)) is not None:
                 touched.add(owner)
         return touched
 
-    def _shelf(self, kind: Kind, obj: Object, owner: Owner) -> tuple[dict, Owner | ObjectKey]:  # type: ignore[type-arg]
+    def _shelf(self, kind: Kind, owner: Owner, name: str) -> tuple[dict[Any, _Kept], Owner | ObjectKey]:
         if kind == MODEL_DEPLOYMENT:
             return self._resources, owner
-        return self._belongings.setdefault(owner, {}), ObjectKey(kind, obj["metadata"]["name"])
+        return self._belongings.setdefault(owner, {}), ObjectKey(kind, name)
 
     def _bury(self, uid: str, version: int) -> None:
         self._gone[uid] = version
         while len(self._gone) > _REMEMBERED_GONE:
             del self._gone[next(iter(self._gone))]
 
-    def _all(self, kind: Kind, namespace: str | None) -> list[Object]:
+    def _all(self, kind: Kind, namespace: str | None) -> list[_Kept]:
         if kind == MODEL_DEPLOYMENT:
             found = [*self._resources.values()]
         else:
-            found = [obj for shelf in self._belongings.values() for key, obj in shelf.items() if key.kind == kind]
-        return [obj for obj in found if namespace in {None, obj["metadata"]["namespace"]}]
+            found = [kept for shelf in self._belongings.values() for key, kept in shelf.items() if key.kind == kind]
+        return [kept for kept in found if namespace in {None, kept.namespace}]
 
 
 def owner_of(kind: Kind, obj: Object) -> Owner | None:
@@ -149,7 +176,3 @@ def owner_of(kind: Kind, obj: Object) -> Owner | None:
             return Owner(metadata["namespace"], reference["name"])
     name = metadata.get("labels", {}).get(LABEL_NAME)
     return Owner(metadata["namespace"], name) if name else None
-
-
-def _version(obj: Object) -> int:
-    return int(obj["metadata"]["resourceVersion"])

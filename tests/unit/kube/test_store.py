@@ -28,7 +28,7 @@ def store():
 
 
 def known(store, name="fraud-1"):
-    found = store.belongings(FRAUD).get(ObjectKey(DEPLOYMENT, name))
+    found = store.belonging(FRAUD, ObjectKey(DEPLOYMENT, name))
     return found and int(found["metadata"]["resourceVersion"])
 
 
