@@ -2,6 +2,10 @@
 #
 #   docker build --target operator -t modelway/operator .
 #   docker build --target server -t modelway/server .
+#   docker build --target server-full -t modelway/server-full .
+#
+# `server` holds ONNX, scikit-learn (pickles and skops) and PFA. `server-full` holds all formats, tables for scikit-learn models
+# that pick columns by name, and the converters; it is more than twice as large. `modelway formats` lists what an image can load.
 #
 # What is installed comes from uv.lock. Dependencies and our own code are layers apart, so a change of code rebuilds,
 # and is pulled, in seconds. BASE is any image with Python 3.11 or newer as `python3`, with venv and CA certificates.
@@ -13,9 +17,11 @@ ARG UV_VERSION=0.13.9
 RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --quiet "uv==${UV_VERSION}"
 WORKDIR /src
 COPY pyproject.toml uv.lock ./
-RUN for image in operator server; do \
-      /opt/uv/bin/uv export --quiet --frozen --no-default-groups --no-emit-project --extra $image --output-file /locked/$image.txt || exit 1; \
-    done
+# CatBoost asks for three libraries to draw with, and imports them only where it draws: 100 MB that a server has no use for.
+RUN lock() { image=$1; shift; /opt/uv/bin/uv export --quiet --frozen --no-default-groups --no-emit-project --output-file /locked/$image.txt "$@"; } \
+ && lock operator --extra operator \
+ && lock server --extra server --extra skops \
+ && lock server-full --extra full --prune matplotlib --prune plotly --prune graphviz
 
 # Our own code, alone in /opt/package.
 FROM tools AS package
@@ -54,6 +60,20 @@ FROM runtime AS server
 COPY --from=tools /locked/server.txt /opt/modelway/requirements.txt
 RUN python3 -m venv /opt/modelway \
  && /opt/modelway/bin/pip install --quiet --require-hashes --only-binary :all: --requirement /opt/modelway/requirements.txt \
+ && /opt/modelway/bin/pip uninstall --quiet --yes pip setuptools
+COPY --from=package /opt/package /opt/package
+ENV HOME=/tmp
+WORKDIR /tmp
+USER 65532:65532
+ENTRYPOINT ["modelway"]
+
+# LightGBM's wheel leaves the OpenMP runtime to the system. pip does not look at dependencies (--no-deps): the list is complete,
+# but for what was left out above, which it would miss.
+FROM runtime AS server-full
+RUN apt-get update -qq && apt-get install -qq --yes --no-install-recommends libgomp1 >/dev/null && rm -rf /var/lib/apt/lists/*
+COPY --from=tools /locked/server-full.txt /opt/modelway/requirements.txt
+RUN python3 -m venv /opt/modelway \
+ && /opt/modelway/bin/pip install --quiet --no-deps --require-hashes --only-binary :all: --requirement /opt/modelway/requirements.txt \
  && /opt/modelway/bin/pip uninstall --quiet --yes pip setuptools
 COPY --from=package /opt/package /opt/package
 ENV HOME=/tmp

@@ -3,6 +3,7 @@
 #   CLUSTER      local: Kubernetes on this Linux machine without Docker; kind: in Docker; existing: the cluster of your
 #                KUBECONFIG. Left out: kind where `docker info` answers, else local. See docs/local-cluster.md.
 #   NODES        real nodes of a new local cluster, 2 when left out.
+#   IMAGES       of operator, server and server-full: which to build. Left out: all.
 #   KUBECONFIG   read with CLUSTER=existing only; all else uses .local/kubeconfig, so no target touches by accident what
 #                your shell happens to point to.
 
@@ -42,8 +43,8 @@ cluster-status: ## tell what of the cluster runs
 	@$(LOCAL) status
 
 .PHONY: images
-images: ## build the operator's and the model server's image and load them into the cluster
-	@$(LOCAL) images
+images: ## build the operator's and the model server's images and load them into the cluster
+	@$(LOCAL) images $(IMAGES)
 
 
 ##### the Python environment
@@ -71,7 +72,7 @@ lint: venv ## check style, types, the arrows between packages, and that generate
 	@echo "ruff …"; .venv/bin/ruff check . ; .venv/bin/ruff format --check --quiet .
 	@echo "mypy …"; .venv/bin/mypy
 	@echo "import-linter …"; .venv/bin/lint-imports --no-logo >/dev/null || .venv/bin/lint-imports
-	@echo "generated files …"; for part in crds reference settings; do .venv/bin/python -m hack.$$part --check; done
+	@echo "generated files …"; for part in crds reference settings protos schema; do .venv/bin/python -m hack.$$part --check; done
 
 .PHONY: test
 test: lint test-unit test-integration test-e2e ## everything: lint, unit, integration and end-to-end tests
@@ -102,7 +103,7 @@ crds: venv ## write the CRD, and the chart's copy, from the models
 
 .PHONY: docs
 docs: venv ## write the references in docs/ from the models
-	@.venv/bin/python -m hack.reference; .venv/bin/python -m hack.settings
+	@.venv/bin/python -m hack.reference; .venv/bin/python -m hack.settings; .venv/bin/python -m hack.schema
 
 
 ##### install, demo, bench
@@ -116,9 +117,22 @@ uninstall: ## take the operator off the cluster; models go on serving
 	@python3 -m hack.install --uninstall $(HELM_ARGS)
 
 .PHONY: demo
+demo: IMAGES = operator server
 demo: venv cluster images install ## the main job, told as it happens (first time: 25 min; then a few)
 	@.venv/bin/python -m hack.demo
 
 .PHONY: bench
 bench: venv ## what the operator costs with 1,000 models, on a real control plane (20 min)
 	@UV=$(UV) .venv/bin/python -m bench $(BENCH)
+
+.PHONY: bench-rollouts
+bench-rollouts: venv ## simulate rollouts: how often they decide wrongly, and how long they take (up to 40 min)
+	@.venv/bin/python -m bench.rollouts $(BENCH)
+
+.PHONY: bench-server
+bench-server: venv ## the model server beside KServe, MLServer, Triton, FastAPI and Flask (25 min; needs wrk)
+	@.venv/bin/python -m bench.server $(BENCH)
+
+.PHONY: soak-server
+soak-server: venv ## the model server at saturation, with clients that misbehave (10 min)
+	@.venv/bin/python -m bench.server.soak $(SOAK)

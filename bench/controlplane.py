@@ -57,8 +57,8 @@ def measure(*, resources: int, rest_seconds: float, repairs: int) -> Figures:
             kwok_nodes=10,
             controller_manager_flags=[
                 "--node-monitor-grace-period=24h",
-                # Simulated pods have no metrics. Asked for 1,000 times every 15 s in vain, with an Event each time, they
-                # would be the largest load in the cluster.
+                # Simulated pods have no metrics. Asked for 1,000 times every 15 s in vain, with an Event each time,
+                # they would be the largest load in the cluster.
                 "--horizontal-pod-autoscaler-sync-period=1h",
             ],
             say=_say,
@@ -102,8 +102,8 @@ class _Bench:
     async def _measure(self, rest_seconds: float, repairs: int) -> Figures:
         await self._define()
         figures: Figures = {"ModelDeployments": self._count}
-        figures["plain script: applied and ready, s"] = plain = await self._plain()
-        figures |= await self._create(plain)
+        figures |= await self._plain()
+        figures |= await self._create(figures)
         figures |= await self._rest(rest_seconds)
         figures |= await self._restart()
         figures |= await self._repair(repairs)
@@ -123,25 +123,31 @@ class _Bench:
         except NotFound:
             return False
 
-    async def _plain(self) -> float:
+    async def _plain(self) -> Figures:
         """The same children, applied by a script that does nothing else, until all their pods are ready."""
         _say(f"a plain script applies the children of {self._count} ModelDeployments …")
         await self._namespace("plain")
         bodies = [_children(_resource("plain", index)) for index in range(self._count)]
-        began = time.monotonic()
+        began, spent = time.monotonic(), time.process_time()
 
         async def one(index: int) -> None:
             for kind, body in bodies[index]:
                 await self._client.apply(kind, body, manager="plain")
 
         await self._all(one)
+        applied, spent = time.monotonic() - began, time.process_time() - spent
         await self._until_ready("plain", DEPLOYMENT, lambda obj: obj.get("status", {}).get("readyReplicas", 0) >= 1)
         seconds = time.monotonic() - began
         _say(f"… {seconds:.1f} s")
         await self._empty("plain")
-        return seconds
+        return {
+            "plain script: writes": sum(map(len, bodies)),
+            "plain script: applied, s": applied,
+            "plain script: all ready, s": seconds,
+            "plain script: CPU, s": spent,
+        }
 
-    async def _create(self, plain: float) -> Figures:
+    async def _create(self, plain: Figures) -> Figures:
         leads = self._operator.start()
         await self._namespace("bench")
         _say(f"{self._count} ModelDeployments …")
@@ -160,8 +166,10 @@ class _Bench:
             "cold start until it leads, s": leads,
             "create: applied, s": applied,
             "create: all Ready, s": ready,
-            "create: all Ready, times the plain script": ready / plain,
+            "create: all Ready, times the plain script": ready / plain["plain script: all ready, s"],
             "create: operator CPU, s": cost.cpu_seconds - before.cpu_seconds,
+            "create: operator CPU, times the plain script": (cost.cpu_seconds - before.cpu_seconds)
+            / plain["plain script: CPU, s"],
             "create: operator CPU until quiet, s": settled.cpu_seconds - before.cpu_seconds,
             "create: writes each, events included": writes.total() / self._count,
             "create: writes by kind, each": {key: count / self._count for key, count in writes.most_common()},

@@ -5,8 +5,9 @@
     python3 -m hack.install --uninstall
 
 The cluster is the one of KUBECONFIG; without that the local one (`make cluster`), and without one kubectl's default.
-The images are those of OPERATOR_IMAGE and SERVER_IMAGE, in the environment or in `.local/images.env`, where the local
-cluster's are named; without them the chart's. Standard library only, so that it runs before anything is installed.
+The images are those of OPERATOR_IMAGE, SERVER_IMAGE and SERVER_FULL_IMAGE, in the environment or in
+`.local/images.env`, where the local cluster's are named; without them the chart's. Standard library only, so that it
+runs before anything is installed.
 """
 
 import os
@@ -26,7 +27,7 @@ NAMESPACE = "modelway-system"
 CHART = ROOT / "charts" / "modelway"
 
 _TIMEOUT = "3m"
-_IMAGES = {"OPERATOR_IMAGE": "image", "SERVER_IMAGE": "serverImage"}
+_IMAGES = {"OPERATOR_IMAGE": "image", "SERVER_IMAGE": "serverImage", "SERVER_FULL_IMAGE": "serverFullImage"}
 _STAYS = f"""\
 The operator is gone. What stays, on purpose: the ModelDeployments and all that serves, the CRD, and the namespace.
 To remove these as well, every model included:
@@ -75,7 +76,7 @@ def find_helm(environment: Mapping[str, str], say: Say) -> str:
 
 
 def read_images(environment: Mapping[str, str], file: Path) -> dict[str, str]:
-    """References of the images by OPERATOR_IMAGE and SERVER_IMAGE, as far as they are given; the environment wins."""
+    """References of the images by their variables, as far as they are given; the environment wins."""
     lines = file.read_text().splitlines() if file.is_file() else []
     listed = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
     found = {name: environment.get(name) or listed.get(name, "").strip() for name in _IMAGES}

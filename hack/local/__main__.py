@@ -13,7 +13,7 @@ from .images import Build
 from .layout import OUTPUT, ROOT, hand_over_outputs
 from .progress import Progress
 
-_OWN_IMAGES = ("operator", "server")
+_OWN_IMAGES = ("operator", "server", "server-full")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,7 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     image.add_argument("name", help="without a tag, such as modelway.dev/example")
     image.add_argument("--file", type=Path, help="the Dockerfile, when it is not the context's own")
     image.add_argument("--target", default="", help="the stage, when it is not the last")
-    verb("images", _images, "build and load modelway's own images, and write their references to .local/images.env")
+    own = verb(
+        "images", _images, "build and load modelway's own images, and write their references to .local/images.env"
+    )
+    own.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(_OWN_IMAGES)}; all when left out")
     built = verb("binaries", _binaries, "build the programs that are missing, and print where they are")
     built.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(binaries.NAMES)}; all when left out")
     simulated = verb("kwok", _kwok, "add or remove simulated nodes")
@@ -126,13 +129,16 @@ def _image(options: argparse.Namespace, say: Progress) -> int:
     return 0
 
 
-def _images(_options: argparse.Namespace, say: Progress) -> int:
+def _images(options: argparse.Namespace, say: Progress) -> int:
+    names = options.names or _OWN_IMAGES
+    if unknown := set(names) - set(_OWN_IMAGES):
+        raise LocalClusterError(f"{', '.join(sorted(unknown))}: not an image of ours ({', '.join(_OWN_IMAGES)})")
     builds = [
-        Build(name=f"modelway.dev/{name}", context=ROOT, dockerfile=ROOT / "Dockerfile", target=name)
-        for name in _OWN_IMAGES
+        Build(name=f"modelway.dev/{name}", context=ROOT, dockerfile=ROOT / "Dockerfile", target=name) for name in names
     ]
     references = _build_and_load(builds, say)
-    lines = [f"{name.upper()}_IMAGE={reference}\n" for name, reference in zip(_OWN_IMAGES, references, strict=True)]
+    variables = [f"{name.upper().replace('-', '_')}_IMAGE" for name in names]
+    lines = [f"{variable}={reference}\n" for variable, reference in zip(variables, references, strict=True)]
     OUTPUT.mkdir(exist_ok=True)
     write_private(OUTPUT / "images.env", "".join(lines))
     hand_over_outputs(os.environ)

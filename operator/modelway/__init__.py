@@ -1,3 +1,20 @@
-"""modelway: a Kubernetes operator for machine-learning models."""
+"""modelway: a Kubernetes operator for machine-learning models.
+
+For notebooks: `modelway.pack(estimator, rows, "folder")` makes a folder that the model server loads and checks.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelway.packing import pack
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "pack"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "pack":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from modelway.packing import pack  # noqa: PLC0415 numpy and more, which most commands do without
+
+    return pack

@@ -50,6 +50,11 @@ TABLE = {
         "spec.serving.runtime",
         "exclude each other",
     ),
+    "workers of another image": (
+        wrong(serving__workers=2, serving__container=IMAGE),
+        "spec.serving.workers",
+        "only of the built-in server",
+    ),
     "a name that is no DNS label": ((spec_of(), "1st-model"), "metadata.name", "should match"),
     "a name with a dot": ((spec_of(), "fraud.v1"), "metadata.name", "should match"),
     "a name too long": ((spec_of(), "m" * 64), "metadata.name", "63"),

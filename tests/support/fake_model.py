@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from modelway.server.loading import Loaded
+from modelway.server.pace import Cost
+from modelway.server.signature import Signature
 from modelway.server.tensors import Batch, TensorSpec
 
 ROWS_OF_THREE = TensorSpec("x", "FP32", (-1, 3))
@@ -32,3 +35,19 @@ class FakeModel:
 
     def predict(self, batch: Batch) -> Mapping[str, np.ndarray]:
         return self.compute(batch)
+
+
+def loaded(model: FakeModel, *, version: str | None = "7") -> Loaded:
+    """The model as if it had been loaded, and found to be fast enough for the event loop."""
+    return Loaded(
+        model=model,
+        signature=Signature.of(model),
+        version=version,
+        format="fake",
+        cost=Cost(call=0.0, row=0.0),
+        batchable=False,
+        cost_unknown_because="",
+        sample=None,
+        golden=0,
+        seconds=0.0,
+    )

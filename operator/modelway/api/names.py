@@ -43,6 +43,8 @@ MANAGED_SELECTOR: Final = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
 CONTAINER_FETCH: Final = "fetch-model"
 CONTAINER_SERVER: Final = "model-server"
 MODEL_DIRECTORY: Final = "/mnt/models"
+SOURCE_DIRECTORY: Final = "/mnt/source"
+"""Where a model that is to be converted is brought to; what it becomes goes to the model's directory."""
 PIN_DIRECTORY: Final = "/etc/modelway/pin"
 PIN_KEY: Final = "digest"
 

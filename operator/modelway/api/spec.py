@@ -4,7 +4,7 @@ Read by `plan`, never written. Defaults that depend on other fields, or that a s
 endless difference for Argo CD, are given by `plan`, not by the schema, and are named in the field's description.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
@@ -12,8 +12,11 @@ from modelway.api.autoscaling import Autoscaling
 from modelway.api.base import Model, Rule, list_map, rules
 from modelway.api.units import Duration, ResourceQuantity
 
-ModelFormat = Literal["onnx", "sklearn"]
-CodePolicy = Literal["Refuse", "AllowList"]
+ModelFormat = Literal["onnx", "sklearn", "skops", "xgboost", "lightgbm", "catboost", "pfa", "nnef"]
+FULL_FORMATS: Final = frozenset({"xgboost", "lightgbm", "catboost", "nnef"})
+"""Formats whose libraries only the image of the runtime `modelway-full` holds."""
+CodePolicy = Literal["Refuse", "AllowList", "Trust"]
+Conversion = Literal["ONNX"]
 
 LabelKey = Annotated[str, StringConstraints(max_length=317)]
 LabelValue = Annotated[str, StringConstraints(max_length=63)]
@@ -73,7 +76,8 @@ class ModelSource(Model):
     `file:///path` (a path inside the server's image). A file, or a folder written with a slash at its end."""
 
     format: ModelFormat | None = None
-    """Format of the model. Left out: taken from `modelway.json` beside the model, else from the file's suffix."""
+    """Format of the model. Left out: taken from `modelway.json` or `MLmodel` beside the model, else from the file's
+    suffix and content. `xgboost`, `lightgbm`, `catboost` and `nnef` choose the runtime modelway-full."""
 
     version: Annotated[str, Field(min_length=1, max_length=63)] | None = None
     """Version of the model, as free text; shown in status, answers and metrics. A new version is a new revision, so
@@ -103,8 +107,14 @@ class ModelSource(Model):
     HTTPS_USERNAME and HTTPS_PASSWORD; CA_BUNDLE (PEM) for a private certificate authority."""
 
     code: CodePolicy | None = None
-    """What happens to formats that run code when they are loaded (pickle, joblib): `Refuse` (the default) or
-    `AllowList`, which loads classes of an exact list and refuses all others."""
+    """What happens to formats that run code when they are loaded (pickle, joblib): `Refuse` (the default);
+    `AllowList`, which loads classes of an exact list and refuses all others; or `Trust`, which lets the artefact run
+    any code in the pod, a transform in Python among it: for artefacts written only by people who may run code there."""
+
+    convert: Conversion | None = None
+    """`ONNX`: the model is converted before it is served, and refused unless the converted model gives the same
+    answers: scikit-learn, XGBoost, LightGBM and CatBoost. `digest` stays that of the files at `uri`. Left out: the
+    model is served as it is."""
 
     allowed_globals: Annotated[
         tuple[Annotated[str, StringConstraints(max_length=256, pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")], ...],
@@ -310,11 +320,17 @@ class Serving(Model):
                 "runtime and container exclude each other",
                 field=".runtime",
             ),
+            Rule(
+                "!(has(self.workers) && has(self.container))",
+                "only of the built-in server: an image of your own has its own way to say so",
+                field=".workers",
+            ),
         )
     )
 
-    runtime: Literal["modelway"] | None = None
-    """Named server that runs the model. Defaults to modelway, the built-in model server."""
+    runtime: Literal["modelway", "modelway-full"] | None = None
+    """Named server that runs the model: `modelway`, the built-in model server, or `modelway-full`, the same in a larger
+    image with the libraries of all formats. Defaults to modelway, or to modelway-full where the format needs it."""
 
     container: Container | None = None
     """Any image in place of a named runtime."""
@@ -330,6 +346,10 @@ class Serving(Model):
 
     service_account_name: ObjectName | None = None
     """ServiceAccount of the pods, for cloud identities that fetch the model. Its token is not mounted."""
+
+    workers: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Processes of the built-in server in each pod, each with a copy of the model. Defaults to 1. More of them pay
+    where a pod has several CPUs and requests are small; further pods are the other way."""
 
     timeout: Duration | None = None
     """Longest time that one request may take. Defaults to 5s."""

@@ -69,6 +69,12 @@ class Reason(StrEnum):
     """The format's own library could not load the file."""
     GOLDEN_REQUEST_FAILED = "GoldenRequestFailed"
     """The loaded model did not answer a request of `modelway.json` as recorded there."""
+    CONVERSION_FAILED = "ConversionFailed"
+    """The model has no ONNX form, or no converter for it is installed here."""
+    PARITY_FAILED = "ParityFailed"
+    """The converted model answers otherwise than the one that it was made from."""
+    ROWS_INVALID = "RowsInvalid"
+    """Sample rows cannot be read, or are not what the model takes."""
     LISTEN_FAILED = "ListenFailed"
     """The port could not be opened."""
 

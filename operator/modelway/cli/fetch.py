@@ -4,11 +4,13 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
 
 from modelway.artifacts.errors import ArtifactError, ModelwayError
 from modelway.artifacts.reasons import Reason
+from modelway.cli import trust
 
 
 @click.command()
@@ -20,8 +22,23 @@ from modelway.artifacts.reasons import Reason
     help="A file with the digest that the model must have; may be missing or empty.",
 )
 @click.option("--mounted", is_flag=True, help="The claim of a pvc:// URI is mounted at --to already: only hash it.")
-def fetch(uri: str, target: Path, pin_file: Path | None, mounted: bool) -> None:
-    """Bring a model into a folder and check its digest.
+@click.option(
+    "--convert", "form", type=click.Choice(["ONNX"]), help="Convert the model when it is there. Needs --convert-to."
+)
+@click.option(
+    "--convert-to", type=click.Path(path_type=Path), help="The folder for the converted model; it is emptied."
+)
+@trust.options
+def fetch(
+    uri: str,
+    target: Path,
+    pin_file: Path | None,
+    mounted: bool,
+    form: str | None,
+    convert_to: Path | None,
+    **given: Any,
+) -> None:
+    """Bring a model into a folder and check its digest; with --convert, make another folder of it to be served.
 
     Credentials come from the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION,
     AWS_ENDPOINT_URL for s3; HTTPS_TOKEN, or HTTPS_USERNAME and HTTPS_PASSWORD for https; CA_BUNDLE (PEM) for both.
@@ -32,12 +49,17 @@ def fetch(uri: str, target: Path, pin_file: Path | None, mounted: bool) -> None:
     from modelway.artifacts import termination
     from modelway.cli import logs
 
+    if (form is None) != (convert_to is None):
+        raise click.UsageError("--convert and --convert-to go together")
     logs.configure()
     log = structlog.get_logger()
     # Process 1 of a container ignores SIGTERM unless it has a handler, and would be killed 30 seconds later.
     signal.signal(signal.SIGTERM, _end)
     try:
         fetched = fetching.fetch(uri, target, pin=fetching.read_pin(pin_file), mounted=mounted)
+        words = {"digest": fetched.digest, "bytes": fetched.size, "seconds": fetched.seconds}
+        if convert_to is not None:
+            words["converted"] = _convert(target, convert_to, given)
     except ModelwayError as error:
         failure = error
     except (SystemExit, KeyboardInterrupt):
@@ -46,11 +68,25 @@ def fetch(uri: str, target: Path, pin_file: Path | None, mounted: bool) -> None:
         log.exception("fetch_crashed")
         failure = ArtifactError(Reason.INTERNAL_ERROR, f"fetching failed: {type(error).__name__}")
     else:
-        termination.say({"digest": fetched.digest, "bytes": fetched.size, "seconds": fetched.seconds})
+        termination.say(words)
         return
     log.error("failed", reason=str(failure.reason), message=failure.message)
     termination.say_failure(failure)
     sys.exit(1)
+
+
+def _convert(source: Path, target: Path, given: dict[str, Any]) -> str:
+    """Convert what was fetched; gives how well the two agree."""
+    import structlog
+
+    from modelway.packing.conversion import convert
+
+    conversion = convert(source, target, trust=trust.made(given), replace=True)
+    told = conversion.parity.told()
+    structlog.get_logger().info(
+        "converted", parity=told, precision=str(conversion.precision), takes_missing=conversion.takes_missing
+    )
+    return told
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

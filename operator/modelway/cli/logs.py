@@ -2,7 +2,7 @@
 
 JSON where a machine reads it, columns where a person does: standard error is a terminal, or
 MODELWAY_LOG_FORMAT=console. Logs go to standard error, so that what a command prints can be piped. Records of libraries
-that use the standard library's logging (uvicorn, kopf, asyncio) go through the same chain and look the same.
+that use the standard library's logging (kopf, asyncio) go through the same chain and look the same.
 """
 
 import logging
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
 # Libraries that say at INFO what our own lines already say, or that would write request URLs, which can hold secrets.
-QUIET = ("httpx", "httpcore", "uvicorn", "asyncio", "aiohttp", "urllib3")
+QUIET = ("httpx", "httpcore", "asyncio", "aiohttp", "urllib3")
 FIRST_KEYS = ("time", "level", "event")
 
 
@@ -50,7 +50,7 @@ def configure(*, level: str | None = None, form: str | None = None, environ: Map
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),  # a line at once: several workers write
     )
 
     handler = logging.StreamHandler(sys.stderr)

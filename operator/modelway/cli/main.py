@@ -11,7 +11,10 @@ from pathlib import Path
 import click
 
 from modelway import __version__
+from modelway.cli.convert import convert
 from modelway.cli.fetch import digest, fetch
+from modelway.cli.formats import formats
+from modelway.cli.pack import pack
 from modelway.cli.serve import serve
 
 
@@ -20,7 +23,7 @@ def main() -> None:
     """Serve machine-learning models on Kubernetes and keep them honest.
 
     In a cluster, `modelway operator` runs the operator and `modelway fetch` and `modelway serve` run in the pods of a
-    ModelDeployment. On a workstation `modelway serve --model-dir FOLDER --name NAME` serves the same way.
+    ModelDeployment. On a workstation `modelway serve FOLDER` serves the same way.
     """
 
 
@@ -58,3 +61,6 @@ def crds(output: Path | None) -> None:
 main.add_command(serve)
 main.add_command(fetch)
 main.add_command(digest)
+main.add_command(pack)
+main.add_command(convert)
+main.add_command(formats)

@@ -13,10 +13,29 @@ from modelway.cli.types import Duration, Size
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def _name(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", value):
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+DEFAULT_MODEL = Path("/mnt/models")
+
+
+def _name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value and not _NAME.fullmatch(value):
         raise click.BadParameter("letters, digits, dots, dashes and underscores only: it stands in URLs")
     return value
+
+
+def _where(model: Path | None, model_dir: Path | None) -> Path:
+    if model is not None and model_dir is not None:
+        raise click.UsageError("MODEL and --model-dir say the same thing; give one of them")
+    return model or model_dir or DEFAULT_MODEL
+
+
+def _name_of(model: Path) -> str:
+    """The name of a model that was given none: its folder's, or its file's without the suffix."""
+    path = model.resolve()
+    name = path.stem if path.is_file() else path.name
+    if not _NAME.fullmatch(name):
+        raise click.UsageError(f'"{name}" cannot stand in URLs; say --name')
+    return name
 
 
 def _globals(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
@@ -27,29 +46,31 @@ def _globals(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ..
 
 
 @click.command()
+@click.argument("model", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--model-dir",
     type=click.Path(path_type=Path),
-    default=Path("/mnt/models"),
-    show_default=True,
     envvar="MODELWAY_MODEL_DIR",
-    help="Folder (or file) that holds the model.",
+    help=f"The same as MODEL. Both left out: {DEFAULT_MODEL}.",
 )
 @click.option(
-    "--name", required=True, envvar="MODELWAY_NAME", callback=_name, help="The model's name in paths and answers."
+    "--name",
+    envvar="MODELWAY_NAME",
+    callback=_name,
+    help="The model's name in paths and answers. Left out: the folder's name.",
 )
 @click.option("--version", envvar="MODELWAY_VERSION", help="Shown in answers and metrics.")
 @click.option("--revision", default="", envvar="MODELWAY_REVISION", help="The operator's revision; a metrics label.")
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(["onnx", "sklearn"]),
     envvar="MODELWAY_FORMAT",
-    help="Left out: modelway.json, else the file's suffix.",
+    metavar="NAME",
+    help="One that `modelway formats` lists. Left out: modelway.json or MLmodel, else the file's suffix and content.",
 )
 @click.option(
     "--code",
-    type=click.Choice(["Refuse", "AllowList"]),
+    type=click.Choice(["Refuse", "AllowList", "Trust"]),
     default="Refuse",
     show_default=True,
     envvar="MODELWAY_CODE",
@@ -100,10 +121,58 @@ def _globals(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ..
     help="Predictions that may wait; the next one is answered 503.",
 )
 @click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    envvar="MODELWAY_WORKERS",
+    help="Processes that serve, each with a copy of the model.",
+)
+@click.option(
+    "--max-batch",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    envvar="MODELWAY_MAX_BATCH",
+    help="Rows of different requests that a slow model predicts together at most; 1 switches that off.",
+)
+@click.option(
+    "--max-wait",
+    type=Duration(),
+    default="0",
+    show_default=True,
+    envvar="MODELWAY_MAX_WAIT",
+    help="How long a batch may wait to fill while there are other clients.",
+)
+@click.option(
+    "--max-connections",
+    type=click.IntRange(1),
+    default=4096,
+    show_default=True,
+    envvar="MODELWAY_MAX_CONNECTIONS",
+    help="Connections of one worker; beyond, the one that is idle longest is closed, or else the new one refused.",
+)
+@click.option(
+    "--max-rows",
+    type=click.IntRange(1),
+    default=10_000,
+    show_default=True,
+    envvar="MODELWAY_MAX_ROWS",
+    help="Rows of one request.",
+)
+@click.option(
+    "--grpc-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    envvar="MODELWAY_GRPC_PORT",
+    help="Port of the Open Inference Protocol's gRPC form; 0: off.",
+)
+@click.option(
     "--max-body", type=Size(), default="16Mi", show_default=True, envvar="MODELWAY_MAX_BODY", help="Largest request."
 )
 def serve(**given: Any) -> None:
-    """Serve a model over HTTP.
+    """Serve the model in the folder (or file) MODEL over HTTP.
 
     Speaks the V1 protocol (POST /v1/models/NAME:predict) and the Open Inference Protocol V2 (POST
     /v2/models/NAME/infer), and gives Prometheus metrics at /metrics.
@@ -111,20 +180,22 @@ def serve(**given: Any) -> None:
     from modelway.cli import logs
     from modelway.server import cpu
 
+    model = _where(given["model"], given["model_dir"])
+    name = given["name"] or _name_of(model)
     logs.configure()
-    threads = given["threads"] or cpu.default_threads()
+    threads = given["threads"] or cpu.default_threads(workers=given["workers"])
     for variable in _THREAD_VARIABLES:
         os.environ.setdefault(variable, str(threads))
 
     # From here on numpy may be imported.
     from modelway.server import process
-    from modelway.server.formats.base import Code
+    from modelway.server.code import Code
     from modelway.server.options import ServerOptions
 
     process.run(
         ServerOptions(
-            model_dir=given["model_dir"],
-            name=given["name"],
+            model_dir=model,
+            name=name,
             version=given["version"] or None,
             revision=given["revision"],
             format=given["format_name"],
@@ -133,10 +204,16 @@ def serve(**given: Any) -> None:
             host=given["host"],
             port=given["port"],
             threads=threads,
-            concurrency=given["concurrency"] or cpu.default_concurrency(),
+            concurrency=given["concurrency"] or cpu.default_concurrency(workers=given["workers"]),
             queue=given["queue"],
             timeout=given["timeout"],
             drain=given["drain"],
             max_body=given["max_body"],
+            max_rows=given["max_rows"],
+            grpc_port=given["grpc_port"],
+            max_connections=given["max_connections"],
+            max_batch=given["max_batch"],
+            max_wait=given["max_wait"],
+            workers=given["workers"],
         )
     )

@@ -90,6 +90,7 @@ class Operator:
             Settings(
                 server_image=settings.server_image,
                 server_image_pull_policy=settings.server_image_pull_policy,
+                server_full_image=settings.server_full_image,
                 cluster_domain=settings.cluster_domain,
             ),
             clock=monotonic,
@@ -135,6 +136,8 @@ class Operator:
                 _log.error("ended", error=str(error), exc_info=error)
             code = 0 if not errors and done <= {hosting, stopping} else 1
             await self._end(code)
+            if code == 0:  # nobody waits for us any more: kopf may close what it has open
+                await asyncio.wait({hosting}, timeout=_GRACE_SECONDS)
             return code
         finally:
             self.stop()

@@ -27,7 +27,11 @@ class OperatorSettings(BaseModel):
     """Image of the model server and of the init container that fetches models."""
 
     server_image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
-    """Pull policy of that image."""
+    """Pull policy of the server's images."""
+
+    server_full_image: str = ""
+    """Image of the model server with the libraries of all formats, which also converts models (`spec.model.convert`).
+    Empty: the server's image, which cannot."""
 
     watch_namespaces: tuple[str, ...] = ()
     """Namespaces to watch, separated by commas. Empty: all of them."""

@@ -15,7 +15,7 @@ from modelway.api.resource import ModelDeployment
 from modelway.api.status import HistoryEntry, Status
 from modelway.plan import children
 from modelway.plan.arms import arm_of, candidate_replicas, found_digest, pods_to_evict, stable_replicas
-from modelway.plan.pods import DRAIN_SECONDS, pod_port, pod_template, service_ports
+from modelway.plan.pods import DRAIN_SECONDS, pod_ports, pod_template, service_ports
 from modelway.plan.revisions import Revision, expendable, known_revisions, wanted_revision
 from modelway.plan.roles import Roles, decide_roles, last_promotion
 from modelway.plan.status import describe
@@ -88,7 +88,7 @@ def _children(observed: Observed, roles: Roles, known: dict[str, Revision], *, d
         result += _retired_arm(observed, revision, replicas=0 if drained else None)
     if roles.in_use():
         answering = [*roles.in_use(), *(revision for revision in retired if arm_of(observed, revision).asked > 0)]
-        ports = sorted({pod_port(revision.template) for revision in answering})
+        ports = sorted({port for revision in answering for port in pod_ports(revision.template)})
         result += [children.network_policy(resource, ports), children.disruption_budget(resource)]
     if (front := roles.front) is not None:
         result.append(children.service(resource, front, service_ports(front.template)))

@@ -14,21 +14,24 @@ from modelway.api.names import (
     MODEL_DIRECTORY,
     PIN_DIRECTORY,
     PIN_KEY,
+    SOURCE_DIRECTORY,
     child_labels,
     child_name,
     pod_selector,
 )
-from modelway.api.spec import Container, ModelSource, PodTemplate, Serving, Spec
+from modelway.api.spec import FULL_FORMATS, Container, ModelSource, PodTemplate, Serving, Spec
 from modelway.api.units import quantity_value, seconds
 from modelway.plan.types import Object, Settings
 
 HTTP_PORT: Final = 8080
+GRPC_PORT: Final = 9000
 DRAIN_SECONDS: Final = 10
 """How long a pod that is to end goes on answering, so that nobody is sent to it any more when it stops: longer than
 endpoints, kube-proxy and DNS take to forget it."""
 
 _SERVICE_PORTS: Final = {"http": 80, "grpc": 9000}
 _USER: Final = 65532
+_TMP: Final[Object] = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - the pod's own emptyDir
 _DEFAULT_TIMEOUT: Final = "5s"
 _DEFAULT_STARTUP_TIMEOUT: Final = "10m"
 _THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -80,20 +83,22 @@ def pod_template(name: str, revision: str, spec: Spec, settings: Settings) -> Ob
 
 
 def service_ports(template: Mapping[str, Any]) -> list[Object]:
-    """Ports of a Service that leads to pods of `template`: `http` 80, or `grpc` 9000 for an image that speaks gRPC."""
-    name = _serving_port(template)["name"]
-    port = {"name": name, "port": _SERVICE_PORTS[name], "protocol": "TCP", "targetPort": name}
-    return [port | {"appProtocol": "kubernetes.io/h2c"} if name == "grpc" else port]
+    """Ports of a Service that leads to pods of `template`: `http` 80 and `grpc` 9000, or what a foreign image has."""
+    ports = []
+    for name in _ports(template):
+        port = {"name": name, "port": _SERVICE_PORTS[name], "protocol": "TCP", "targetPort": name}
+        ports.append(port | {"appProtocol": "kubernetes.io/h2c"} if name == "grpc" else port)
+    return ports
 
 
-def pod_port(template: Mapping[str, Any]) -> int:
-    """The port that pods of `template` listen on."""
-    return int(_serving_port(template)["containerPort"])
+def pod_ports(template: Mapping[str, Any]) -> list[int]:
+    """The ports that pods of `template` listen on."""
+    return list(_ports(template).values())
 
 
-def _serving_port(template: Mapping[str, Any]) -> Object:
-    port: Object = template["spec"]["containers"][0]["ports"][0]
-    return port
+def _ports(template: Mapping[str, Any]) -> dict[str, int]:
+    ports = template["spec"]["containers"][0]["ports"]
+    return {port["name"]: int(port["containerPort"]) for port in ports}
 
 
 def _port_name(foreign: Container | None) -> str:
@@ -104,21 +109,15 @@ def _serving_container(name: str, revision: str, spec: Spec, settings: Settings)
     serving, foreign = spec.serving, spec.serving.container
     extra = serving.pod_template or PodTemplate()
     resources = default_resources(serving)
-    environment = _environment(name, revision, spec, threads=_threads(resources))
+    environment = _environment(name, revision, spec, threads=_threads(resources, workers=serving.workers or 1))
     theirs = {variable.name for variable in extra.env}
     return _given(
         name=CONTAINER_SERVER,
-        image=foreign.image if foreign else settings.server_image,
+        image=foreign.image if foreign else _server_image(serving, spec.model, settings),
         imagePullPolicy=foreign.image_pull_policy if foreign else settings.server_image_pull_policy,
         command=list(foreign.command) or None if foreign else None,
         args=(list(foreign.args) or None) if foreign else _serve_arguments(name, spec),
-        ports=[
-            {
-                "name": _port_name(foreign),
-                "containerPort": foreign.port if foreign else HTTP_PORT,
-                "protocol": "TCP",
-            }
-        ],
+        ports=[{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in _listening(foreign).items()],
         env=[variable for variable in environment if variable["name"] not in theirs] + (_dumped(extra.env) or []),
         resources=resources,
         volumeMounts=_mounts(_model_path(foreign), spec.model),
@@ -130,16 +129,42 @@ def _serving_container(name: str, revision: str, spec: Spec, settings: Settings)
     )
 
 
+def _server_image(serving: Serving, model: ModelSource | None, settings: Settings) -> str:
+    needs_all = model is not None and model.format in FULL_FORMATS and not model.convert
+    is_full = serving.runtime == "modelway-full" or (serving.runtime is None and needs_all)
+    return (settings.server_full_image if is_full else "") or settings.server_image
+
+
+def _listening(foreign: Container | None) -> dict[str, int]:
+    """What the serving container listens on, by the name of the port."""
+    if foreign is None:
+        return {"http": HTTP_PORT, "grpc": GRPC_PORT}
+    return {_port_name(foreign): foreign.port}
+
+
 def _serve_arguments(name: str, spec: Spec) -> list[str]:
     model = spec.model
-    arguments = ["serve", f"--name={name}", f"--model-dir={MODEL_DIRECTORY}", f"--port={HTTP_PORT}"]
+    arguments = [
+        "serve",
+        f"--name={name}",
+        f"--model-dir={MODEL_DIRECTORY}",
+        f"--port={HTTP_PORT}",
+        f"--grpc-port={GRPC_PORT}",
+    ]
     arguments += [f"--timeout={spec.serving.timeout or _DEFAULT_TIMEOUT}", f"--drain={DRAIN_SECONDS}s"]
+    if spec.serving.workers:
+        arguments.append(f"--workers={spec.serving.workers}")
     if model is None:
         return arguments
     if model.version:
         arguments.append(f"--version={model.version}")
-    if model.format:
-        arguments.append(f"--format={model.format}")
+    # A converted model is ONNX, whatever its source was; a transform beside it may still need the policy.
+    return arguments + (_trust(model)[1:] if model.convert and model.format else _trust(model))
+
+
+def _trust(model: ModelSource) -> list[str]:
+    """What the model's file is and may do, as arguments of whoever loads it."""
+    arguments = [f"--format={model.format}"] if model.format else []
     arguments.append(f"--code={model.code or 'Refuse'}")
     return arguments + [f"--allow-global={name}" for name in model.allowed_globals]
 
@@ -155,19 +180,22 @@ def _environment(name: str, revision: str, spec: Spec, *, threads: int) -> list[
 
 
 def _fetch_container(model: ModelSource, serving: Serving, settings: Settings) -> Object:
-    arguments = ["fetch", f"--uri={model.uri}", f"--to={MODEL_DIRECTORY}", f"--pin-file={PIN_DIRECTORY}/{PIN_KEY}"]
-    if model.uri.startswith("pvc://"):
+    target = SOURCE_DIRECTORY if model.convert else MODEL_DIRECTORY
+    arguments = ["fetch", f"--uri={model.uri}", f"--to={target}", f"--pin-file={PIN_DIRECTORY}/{PIN_KEY}"]
+    if _is_claim(model):
         arguments.append("--mounted")
+    if model.convert:
+        arguments += [f"--convert={model.convert}", f"--convert-to={MODEL_DIRECTORY}", *_trust(model)]
     secret = model.credentials_secret_ref
     return _given(
         name=CONTAINER_FETCH,
-        image=settings.server_image,
+        image=(settings.server_full_image if model.convert else "") or settings.server_image,
         imagePullPolicy=settings.server_image_pull_policy,
         args=arguments,
         envFrom=[{"secretRef": {"name": secret.name}}] if secret else None,
         resources=default_resources(serving),  # no more than the server has, so the pod's own size is unchanged
         volumeMounts=[
-            *_mounts(MODEL_DIRECTORY, model, writable=not model.uri.startswith("pvc://")),
+            *_fetch_mounts(model),
             {"name": "pin", "mountPath": PIN_DIRECTORY, "readOnly": True},
         ],
         securityContext=_container_security(None),
@@ -180,20 +208,41 @@ def _volumes(name: str, revision: str, model: ModelSource | None) -> list[Object
     if model is None:
         return [scratch]
     pin = {"name": "pin", "configMap": {"name": child_name(name, revision), "optional": True}}
-    if model.uri.startswith("pvc://"):
+    source: Object = {"emptyDir": {}}
+    if _is_claim(model):
         claim = model.uri.removeprefix("pvc://").partition("/")[0]
-        source: Object = {"persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
-    else:
-        source = {"emptyDir": {}}
+        source = {"persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
+    if model.convert:
+        return [{"name": "model", "emptyDir": {}}, {"name": "source"} | source, scratch, pin]
     return [{"name": "model"} | source, scratch, pin]
 
 
-def _mounts(path: str, model: ModelSource | None, *, writable: bool = False) -> list[Object]:
-    mounts: list[Object] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - the pod's own emptyDir
+def _mounts(path: str, model: ModelSource | None) -> list[Object]:
+    """What the serving container sees: the model, to read only."""
     if model is None:
-        return mounts
-    inner = model.uri.removeprefix("pvc://").partition("/")[2].strip("/") if model.uri.startswith("pvc://") else ""
-    return [_given(name="model", mountPath=path, readOnly=None if writable else True, subPath=inner or None), *mounts]
+        return [_TMP]
+    inner = "" if model.convert else _inner(model)
+    return [_given(name="model", mountPath=path, readOnly=True, subPath=inner or None), _TMP]
+
+
+def _fetch_mounts(model: ModelSource) -> list[Object]:
+    """What the container that fetches sees: what it reads, where that is a claim, and what it writes."""
+    source = "source" if model.convert else "model"
+    path = SOURCE_DIRECTORY if model.convert else MODEL_DIRECTORY
+    read_only = True if _is_claim(model) else None
+    mounts = [_given(name=source, mountPath=path, readOnly=read_only, subPath=_inner(model) or None)]
+    if model.convert:
+        mounts.append({"name": "model", "mountPath": MODEL_DIRECTORY})
+    return [*mounts, _TMP]
+
+
+def _is_claim(model: ModelSource) -> bool:
+    return model.uri.startswith("pvc://")
+
+
+def _inner(model: ModelSource) -> str:
+    """The path inside a claim."""
+    return model.uri.removeprefix("pvc://").partition("/")[2].strip("/") if _is_claim(model) else ""
 
 
 def _probes(serving: Serving) -> Object:
@@ -257,9 +306,10 @@ def _grace(serving: Serving) -> int:
     return DRAIN_SECONDS + math.ceil(seconds(serving.timeout or _DEFAULT_TIMEOUT)) + 10
 
 
-def _threads(resources: Object) -> int:
-    """Threads that numeric libraries may use: as many as the CPU limit allows, else as are reserved; at least one."""
-    return max(1, math.ceil(quantity_value(resources["limits"].get("cpu", resources["requests"]["cpu"]))))
+def _threads(resources: Object, *, workers: int) -> int:
+    """Threads that numeric libraries may use in one process: its share of the CPU limit, else of what is reserved."""
+    cores = quantity_value(resources["limits"].get("cpu", resources["requests"]["cpu"]))
+    return max(1, math.ceil(cores / workers))
 
 
 def _dumped(models: tuple[Any, ...]) -> list[Object] | None:

@@ -39,6 +39,8 @@ class Settings:
     server_image: str
     """Image of the model server and of the container that fetches models."""
     server_image_pull_policy: str = "IfNotPresent"
+    server_full_image: str = ""
+    """Image with the libraries of all formats, which also converts models; empty: the server's own."""
     cluster_domain: str = "cluster.local"
 
 

@@ -27,15 +27,19 @@ def limit(root: Path = CGROUP) -> float | None:
     return int(quota) / int(period)
 
 
-def default_threads(root: Path = CGROUP) -> int:
-    """Threads for one prediction: the CPU limit rounded up; without a limit 1, as others on the node want to live."""
+def default_threads(root: Path = CGROUP, *, workers: int = 1) -> int:
+    """Threads for one prediction: the worker's share of the CPU limit, rounded up; without a limit 1, as others on the
+    node want to live.
+    """
     cores = limit(root)
     available = len(os.sched_getaffinity(0))
-    return 1 if cores is None else max(1, min(math.ceil(cores), available))
+    return 1 if cores is None else max(1, min(math.ceil(cores / workers), available))
 
 
-def default_concurrency(root: Path = CGROUP) -> int:
-    """Predictions at once: one for each core, and never one alone, so that a large request blocks no small one."""
+def default_concurrency(root: Path = CGROUP, *, workers: int = 1) -> int:
+    """A worker's predictions at once: one for each core, and never one alone, so that a large request blocks no small
+    one.
+    """
     cores = limit(root)
     available = len(os.sched_getaffinity(0))
-    return max(2, min(math.ceil(cores) if cores is not None else MAX_CONCURRENCY, available))
+    return max(2, min(math.ceil((cores if cores is not None else MAX_CONCURRENCY) / workers), available))

@@ -15,17 +15,18 @@ from modelway.server.arrays import describe
 from modelway.server.errors import RequestError
 from modelway.server.formats.base import Model
 from modelway.server.metadata import FILENAME, Golden
+from modelway.server.signature import Signature
 from modelway.server.tensors import Batch
 
 if TYPE_CHECKING:
     from modelway.server.wire import Wire
 
 
-def ask(golden: Golden, index: int, model: Model) -> Batch:
+def ask(golden: Golden, index: int, model: Model, signature: Signature) -> Batch:
     """Ask one golden request; returns its rows. Raises ModelError unless the answer is the expected one."""
     where = f"golden[{index}]"
     try:
-        batch, answer = _answer(golden, model)
+        batch, answer = _answer(golden, model, signature)
     except RequestError as error:
         raise _failed(f"{where}: {error.message}") from error
     except Exception as error:
@@ -47,7 +48,7 @@ def ask(golden: Golden, index: int, model: Model) -> Batch:
     return batch
 
 
-def _answer(golden: Golden, model: Model) -> tuple[Batch, Any]:
+def _answer(golden: Golden, model: Model, signature: Signature) -> tuple[Batch, Any]:
     if golden.instances is not None:
         wire: Wire = v1
         body: dict[str, Any] = {"instances": golden.instances}
@@ -55,9 +56,9 @@ def _answer(golden: Golden, model: Model) -> tuple[Batch, Any]:
         wire = v2
         wanted = [{"name": output.get("name")} for output in golden.outputs or ()]
         body = {"inputs": golden.inputs, "outputs": wanted}
-    request = wire.parse(orjson.dumps(body), model)
+    request = wire.parse(orjson.dumps(body), signature)
     answer = wire.render(model.predict(request.batch), request, name="golden", version=None)
-    return request.batch, orjson.loads(answer)
+    return request.batch, orjson.loads(answer.body)
 
 
 def compare(answer: object, expected: object, tolerance: float, where: str) -> None:

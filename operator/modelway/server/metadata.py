@@ -38,6 +38,14 @@ class Tensor(_Strict):
     shape: tuple[Dimension, ...] | None = Field(
         default=None, description="Sizes; the first is the number of rows and -1 is any. Left out: the model's own."
     )
+    nullable: bool | None = Field(
+        default=None,
+        description="Whether a value may be missing (null, NaN). Left out: what the model's library says of it.",
+    )
+    lenient: bool | None = Field(
+        default=None,
+        description="Whether datatypes that fit without loss are taken (FP32 for FP64). Left out: the format's own.",
+    )
 
 
 class Golden(_Strict):
@@ -64,10 +72,34 @@ class Golden(_Strict):
         return self
 
 
+class Transform(_Strict):
+    """Feature engineering that comes before the model: what it gives is what the model is asked with."""
+
+    file: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A fitted scikit-learn transformer beside the model: pickle, joblib, skops.",
+    )
+    module: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A Python file beside the model with a function `transform`; needs `code: Trust`.",
+    )
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        if (self.file is None) == (self.module is None):
+            raise ValueError("give either file or module")
+        return self
+
+
 class Metadata(_Strict):
     """The whole file."""
 
-    format: str | None = Field(default=None, description="The model's format: onnx or sklearn.")
+    format: str | None = Field(
+        default=None,
+        description="The model's format, as `modelway formats` lists them.",
+    )
     file: str | None = Field(
         default=None, description="The model's file in the folder. Needed where several files could be it."
     )
@@ -79,8 +111,17 @@ class Metadata(_Strict):
     feature_names: tuple[str, ...] | None = Field(
         default=None, description="Names of a row's values, in order; used in error messages."
     )
+    extra_features: Literal["Refuse", "Ignore"] = Field(
+        default="Refuse",
+        description="What is done about named values in a request that the model has no use for: refused, or left out.",
+    )
     classes: tuple[str | int | float | bool, ...] | None = Field(
         default=None, description="A classifier's labels, in the order of its probabilities."
+    )
+    transform: Transform | None = Field(
+        default=None,
+        description="What is done to a request's values before the model sees them; `inputs` and `featureNames` are "
+        "then those of the transform.",
     )
     golden: tuple[Golden, ...] = Field(default=(), description="Requests with known answers.")
     producer: dict[str, str] | None = Field(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelway.server.formats.base import Code
+from modelway.server.code import Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,12 @@ class ServerOptions:
         keep_alive: how long an idle connection is kept. Longer than Envoy's hour, so that the client closes first and
             no request meets a connection that is just being closed.
         max_body: the largest request.
+        max_rows: rows of a request at most.
+        grpc_port: port of the gRPC protocol; 0 is off.
+        max_connections: connections open at once, for each worker.
+        max_batch: rows of different requests that are predicted together at most; 1 switches that off.
+        max_wait: how long a batch may wait to fill while others are about.
+        workers: processes that serve, each with a model of its own.
 
     """
 
@@ -47,3 +53,9 @@ class ServerOptions:
     drain: float = 10.0
     keep_alive: float = 3700.0
     max_body: int = 16 * 2**20
+    max_rows: int = 10_000
+    grpc_port: int = 0
+    max_connections: int = 4096
+    max_batch: int = 64
+    max_wait: float = 0.0
+    workers: int = 1

@@ -10,6 +10,7 @@ took far longer than the budget everything goes to threads for a while, at first
 Neither at once nor for good, since to a process on a busy machine any single run can look slow.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ FIRST_DISTRUST = 1.0  # seconds
 LONGEST_DISTRUST = 600.0
 FORGIVEN_AFTER = 600.0  # seconds of good behaviour after which the next distrust is short again
 SAMPLE_ROWS = 64
+FEW_TIMES = 8
+LONGEST_TIMED = 0.25  # seconds; of a slower model the price of a row is not worth the longer load
 _REPEATS = 5
 _ENOUGH = 50 * BUDGET  # seconds spent on timing a model that is too slow whatever the next run says
 
@@ -44,6 +47,35 @@ class Cost:
 
 UNKNOWN = Cost(call=float("inf"), row=0.0)
 """Of a model that could not be timed; it always runs in a thread."""
+
+
+class Turn:
+    """How long the event loop has been answering what had come when it last looked.
+
+    Requests that run on the loop wait in no queue of ours, but in their sockets, all of which one turn of the loop
+    serves. When a turn takes too long, refusing the rest of it costs little and lets the next one begin.
+
+    Args:
+        longest: seconds after which a turn is over.
+
+    """
+
+    __slots__ = ("_began", "_longest")
+
+    def __init__(self, *, longest: float) -> None:
+        self._longest = longest
+        self._began = 0.0
+
+    def is_over(self, now: float) -> bool:
+        """Whether a request that came at `now` (`time.perf_counter()`) comes too late in this turn."""
+        if self._began:
+            return now - self._began > self._longest
+        self._began = now
+        asyncio.get_running_loop().call_soon(self._end)
+        return False
+
+    def _end(self) -> None:
+        self._began = 0.0
 
 
 class Pace:
@@ -97,13 +129,24 @@ def measure(
     try:
         batch = sample or zeros(model)
         few = _time(model, batch, clock)
-        if few > BUDGET or any(spec.shape[:1] != (-1,) for spec in model.inputs):
+        if few > LONGEST_TIMED or any(spec.shape[:1] != (-1,) for spec in model.inputs):
             return Cost(call=few, row=0.0), None
-        grown = _grow(batch)
-        row = max(_time(model, grown, clock) - few, 0.0) / (grown.rows - batch.rows)
+        row = _row_cost(model, batch, few, clock)
     except Exception as error:  # noqa: BLE001 a library may refuse zeros with anything
         return UNKNOWN, error
     return Cost(call=max(few - row * batch.rows, 0.0), row=row), None
+
+
+def _row_cost(model: Model, batch: Batch, few: float, clock: Callable[[], float]) -> float:
+    """Seconds that a further row costs; of a slow model first from few rows, so as not to wait for many dear ones."""
+    row = 0.0
+    for times in (SAMPLE_ROWS,) if few <= BUDGET else (FEW_TIMES, SAMPLE_ROWS):
+        grown = _grow(batch, times)
+        many = _time(model, grown, clock)
+        row = max(many - few, 0.0) / (grown.rows - batch.rows)
+        if many > 2 * few:
+            break
+    return row
 
 
 def zeros(model: Model) -> Batch:
@@ -120,10 +163,10 @@ def zeros(model: Model) -> Batch:
     return Batch(tensors, rows=rows, wanted=model.default_outputs)
 
 
-def _grow(batch: Batch) -> Batch:
-    """The same rows, `SAMPLE_ROWS` times."""
-    tensors = {name: np.concatenate([array] * SAMPLE_ROWS) for name, array in batch.tensors.items()}
-    return Batch(tensors, rows=batch.rows * SAMPLE_ROWS, wanted=batch.wanted)
+def _grow(batch: Batch, times: int) -> Batch:
+    """The same rows, so many times."""
+    tensors = {name: np.concatenate([array] * times) for name, array in batch.tensors.items()}
+    return Batch(tensors, rows=batch.rows * times, wanted=batch.wanted)
 
 
 def _time(model: Model, batch: Batch, clock: Callable[[], float]) -> float:

@@ -2,10 +2,11 @@
 
 Shared by the protocols (which make batches), the formats (which predict them) and whatever later observes them. Pure.
 Invariant: the arrays of a `Batch` have exactly the datatype and shape that the model's `TensorSpec` asks for, hold no
-NaN and no infinity, and share their first dimension; a format need not check again.
+infinity, and NaN only for inputs that are nullable; texts are `str`; all share their first dimension. A format need not
+check again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,12 +46,15 @@ class TensorSpec:
 
     `lenient` is for models that have no tensors of their own: datatypes which numpy casts without loss are taken as
     well (FP32 or INT32 for FP64), and a model's only input is taken under any name.
+
+    `nullable` is for models that know what to do with a missing value: NaN may stand in such an input.
     """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
     lenient: bool = False
+    nullable: bool = False
 
     def takes(self, datatype: str) -> bool:
         """Whether a tensor of this datatype may be sent for this input."""
@@ -79,3 +83,20 @@ class Batch:
     tensors: Mapping[str, Array]
     rows: int
     wanted: tuple[str, ...]
+
+    def columns(self, features: Sequence[str] = ()) -> Iterator[tuple[str, Array]]:
+        """Name and values of each column, for observation and batch jobs; views, nothing is copied.
+
+        An input of shape [rows] or [rows, 1] is a column of that name. A model's only input of shape [rows, n] is n
+        columns, called as `features` says, else `X[0]`, `X[1]`… after the input. All these have shape [rows]; whatever
+        else an input may be is a column as it is.
+        """
+        for name, array in self.tensors.items():
+            if array.ndim != 2 or (len(self.tensors) > 1 and array.shape[1] != 1):
+                yield name, array
+            elif len(features) == array.shape[1] and len(self.tensors) == 1:
+                yield from zip(features, array.T, strict=True)
+            elif array.shape[1] == 1:
+                yield name, array[:, 0]
+            else:
+                yield from ((f"{name}[{index}]", column) for index, column in enumerate(array.T))

@@ -1,134 +1,188 @@
-"""The V1 protocol (TensorFlow Serving's row format, as KServe speaks it): `instances` in, `predictions` out. Pure.
+"""The V1 protocol (TensorFlow Serving's REST, as KServe speaks it), and MLflow's names for tables. Pure.
 
-A model with one input takes rows as they are: `{"instances": [[5.1, 3.5, 1.4, 0.2]]}`. A model with several takes an
-object per row with a value per input: `{"instances": [{"age": 41, "city": "Vigo"}]}`. A model with one output answers
-its values, one per row; a model with several an object per row, as TensorFlow Serving does.
+    {"instances": [[5.1, 3.5, 1.4, 0.2]]}                          rows of a model with one input
+    {"instances": [{"age": 41, "city": "Vigo"}]}                   a value for each input, or for each feature
+    {"inputs": {"age": [41, 52], "city": ["Vigo", "Lugo"]}}        columns; or the tensor itself of a model with one
+    {"dataframe_split": {"columns": ["age"], "data": [[41]]}}      pandas' orient="split"
+    {"dataframe_records": [{"age": 41}]}                           pandas' orient="records"
+
+Rows are answered by rows, `predictions`: values where the model has one output, else an object for each row. `inputs`
+is answered by columns, `outputs`: a tensor, or one for each output. https://www.tensorflow.org/tfx/serving/api_rest
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 
+from modelway.server import base64_texts, table
 from modelway.server import body as json_body
-from modelway.server.arrays import describe, from_json
+from modelway.server.arrays import at, describe, from_json
 from modelway.server.errors import InvalidInputError, RequestError
-from modelway.server.formats.base import Model
-from modelway.server.tensors import Array, Batch, TensorSpec
+from modelway.server.exchange import Answer
+from modelway.server.signature import Signature
+from modelway.server.tensors import Array, TensorSpec
+from modelway.server.validation import batch, check_shape, quoted, row_of
 from modelway.server.wire import Request
 
+DEFAULT_SIGNATURE: Final = "serving_default"
 
-def parse(body: bytes, model: Model) -> Request:
-    """Read a predict request for `model`. Raises InvalidInputError."""
+
+@dataclass(frozen=True, slots=True)
+class ColumnsRequest(Request):
+    """A request that is answered by columns."""
+
+
+def parse(body: bytes, signature: Signature) -> Request:
+    """Read a predict request. Raises RequestError with the position of what is wrong."""
     request = json_body.read_object(body)
-    if "instances" not in request:
-        raise InvalidInputError('the body has no "instances"')
-    instances = request["instances"]
-    if not isinstance(instances, list):
-        raise InvalidInputError(f"instances: expected an array of rows, found {describe(instances)}")
-    if not instances:
-        raise InvalidInputError("instances: empty; at least one row is needed")
-    has_booleans = json_body.may_hold_booleans(body)
-    if len(model.inputs) == 1 and not isinstance(instances[0], dict):
-        spec = model.inputs[0]
-        tensors = {spec.name: _rows(instances, spec, model.features, has_booleans=has_booleans)}
+    if len(request) == 1 and "instances" in request:  # nearly always
+        form = "instances"
     else:
-        _check_objects(instances, model.inputs)
-        tensors = {spec.name: _column(instances, spec, has_booleans=has_booleans) for spec in model.inputs}
-    return Request(Batch(tensors, rows=len(instances), wanted=model.default_outputs))
+        form = _form(request)
+        _check_signature_name(request)
+    given = request[form]
+    if b'"b64"' in body:
+        given = base64_texts.decoded(given, form)
+    tensors = _FORMS[form](given, signature, has_booleans=json_body.may_hold_booleans(body))
+    rows = batch(tensors, signature, signature.default_outputs, form)
+    return ColumnsRequest(rows) if form == "inputs" else Request(rows)
 
 
-def render(outputs: Mapping[str, Array], request: Request, *, name: str, version: str | None) -> bytes:
+def render(outputs: Mapping[str, Array], request: Request, *, name: str, version: str | None) -> Answer:
     """Write the answer. V1 has no place for the model's name and version."""
     del name, version
-    batch = request.batch
-    columns: dict[str, Any] = {}
-    for output in batch.wanted:
-        array = outputs[output]
-        if array.shape[:1] != (batch.rows,):
+    wanted = request.batch.wanted
+    if type(request) is ColumnsRequest:
+        tensors = {output: jsonable(outputs[output]) for output in wanted}
+        return Answer(200, json_body.write({"outputs": tensors if len(tensors) != 1 else tensors[wanted[0]]}))
+    count = request.batch.rows
+    for output in wanted:
+        shape = outputs[output].shape
+        if shape[:1] != (count,):
             raise RequestError(
-                500, f'output "{output}" of shape {list(array.shape)} has no row per instance; use the V2 protocol'
+                500,
+                f'output "{output}" of shape {list(shape)} has no row per instance; use "inputs", or the V2 protocol',
             )
-        columns[output] = array
-    if len(columns) == 1:
-        return json_body.write({"predictions": jsonable(columns.popitem()[1])})
-    names = tuple(columns)
-    rows = zip(*(_by_row(array) for array in columns.values()), strict=True)
-    return json_body.write({"predictions": [dict(zip(names, row, strict=True)) for row in rows]})
+    if len(wanted) == 1:
+        return Answer(200, json_body.write({"predictions": jsonable(outputs[wanted[0]])}))
+    rows = zip(*(_by_row(outputs[output]) for output in wanted), strict=True)
+    return Answer(200, json_body.write({"predictions": [dict(zip(wanted, row, strict=True)) for row in rows]}))
 
 
 def jsonable(array: Array) -> object:
     """An array in a form that orjson writes: itself where orjson knows it, else as lists."""
-    return array.tolist() if array.dtype.kind in "OUST" else np.ascontiguousarray(array)
+    if array.dtype.kind in "OUST":
+        return _texts(array)
+    return np.ascontiguousarray(array) if array.ndim else array[()]
 
 
 def _by_row(array: Array) -> list[Any]:
     # Narrow floats as numpy's own, not Python's: an FP32 is then written with the 9 digits it has, not with 17.
-    is_narrow = array.dtype.kind == "f" and array.dtype.itemsize < 8
-    return list(np.ascontiguousarray(array)) if is_narrow else array.tolist()
+    if array.dtype.kind == "f" and array.dtype.itemsize < 8:
+        return list(np.ascontiguousarray(array))
+    rows: list[Any] = _texts(array) if array.dtype.kind in "OUST" else array.tolist()
+    return rows
 
 
-def _rows(instances: list[Any], spec: TensorSpec, features: Sequence[str], *, has_booleans: bool) -> Array:
-    if len(spec.shape) > 1 and not isinstance(instances[0], list):
+def _texts(array: Array) -> Any:
+    values = array.tolist()
+    return base64_texts.encoded(values) if array.dtype.kind in "OS" else values
+
+
+def _form(request: dict[str, Any]) -> str:
+    found = [form for form in _FORMS if form in request]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise InvalidInputError(f'the body has no "instances" (nor {quoted(list(_FORMS)[1:])})')
+    raise InvalidInputError(f"the body has {quoted(found)}; give one of them")
+
+
+def _check_signature_name(request: dict[str, Any]) -> None:
+    asked = request.get("signature_name", "")
+    if asked not in ("", DEFAULT_SIGNATURE):
         raise InvalidInputError(
-            f"instances[0]: {describe(instances[0])}, where {_row_of(spec)} is expected; "
+            f'signature_name: {describe(asked)} is not known; the model has "{DEFAULT_SIGNATURE}" alone'
+        )
+
+
+def _instances(instances: object, signature: Signature, *, has_booleans: bool) -> dict[str, Array]:
+    rows = _some(instances, "instances", "rows")
+    only = signature.only
+    if only is None or isinstance(rows[0], dict):
+        return table.from_objects(rows, signature, "instances", has_booleans=has_booleans)
+    if len(only.shape) > 1 and not isinstance(rows[0], list):
+        raise InvalidInputError(
+            f"instances[0]: {describe(rows[0])}, where {row_of(only)} is expected; "
             "each row is an array of its own: [[…], […]]"
         )
-    array = from_json(
-        instances, datatype=spec.datatype, where="instances", has_booleans=has_booleans, features=features
-    )
-    check_shape(array.shape, spec, "instances")
-    return array
+    return _tensor(rows, only, "instances", signature, has_booleans=has_booleans)
 
 
-def _column(instances: list[Any], spec: TensorSpec, *, has_booleans: bool) -> Array:
-    values = [row[spec.name] for row in instances]
-    try:
-        array = from_json(values, datatype=spec.datatype, where="", has_booleans=has_booleans)
-    except InvalidInputError as error:
-        # Positions were counted inside the column: [3]… of it is instances[3].name….
-        index, _, rest = error.message.removeprefix("[").partition("]")
-        where = f"instances[{index}].{spec.name}" if index.isdigit() else f"instances[].{spec.name}"
-        raise InvalidInputError(where + (rest if index.isdigit() else error.message)) from None
-    # Converters give each column of a table an input of shape [-1, 1]; in a row it is a plain value.
-    if spec.shape[1:] == (1,) and array.ndim == 1:
-        array = array.reshape(-1, 1)
-    check_shape(array.shape, spec, f"instances[].{spec.name}")
-    return array
+def _inputs(inputs: object, signature: Signature, *, has_booleans: bool) -> dict[str, Array]:
+    if isinstance(inputs, dict):
+        return table.from_columns(inputs, signature, "inputs", has_booleans=has_booleans)
+    if signature.only is None:
+        raise InvalidInputError(
+            f"inputs: {describe(inputs)}, where an object with an array for each input is expected: "
+            + ", ".join(signature.by_name)
+        )
+    return _tensor(inputs, signature.only, "inputs", signature, has_booleans=has_booleans)
 
 
-def _check_objects(instances: list[Any], inputs: Sequence[TensorSpec]) -> None:
-    names = [spec.name for spec in inputs]
-    known = set(names)
-    for index, row in enumerate(instances):
-        if not isinstance(row, dict):
-            raise InvalidInputError(
-                f"instances[{index}]: {describe(row)}, where an object with a value for each input is expected: "
-                + ", ".join(names)
-            )
-        if row.keys() != known:
-            missing = [name for name in names if name not in row]
-            if missing:
-                raise InvalidInputError(f'instances[{index}]: no value for input "{missing[0]}"')
-            unknown = next(name for name in row if name not in known)
-            raise InvalidInputError(
-                f"instances[{index}].{unknown}: the model has no such input; it has {', '.join(names)}"
-            )
+def _tensor(
+    values: object, spec: TensorSpec, root: str, signature: Signature, *, has_booleans: bool
+) -> dict[str, Array]:
+    place = at(root, signature.features)
+    array = from_json(values, spec, place, has_booleans=has_booleans)
+    check_shape(array.shape, spec, place)
+    return {spec.name: array}
 
 
-def check_shape(shape: tuple[int, ...], spec: TensorSpec, where: str) -> None:
-    """Raise InvalidInputError unless rows of this shape fit the input."""
-    if spec.fits(shape):
-        return
-    if len(shape) == len(spec.shape) == 2 and spec.shape[1] not in {-1, shape[1]}:
-        raise InvalidInputError(f"{where}[0]: {shape[1]} values, where {_row_of(spec)} is expected")
-    raise InvalidInputError(
-        f'{where}: shape {list(shape)} does not fit the model\'s input "{spec.name}" of shape {list(spec.shape)}'
+def _split(given: object, signature: Signature, *, has_booleans: bool) -> dict[str, Array]:
+    where = "dataframe_split"
+    if not isinstance(given, dict):
+        raise InvalidInputError(f'{where}: expected an object with "columns" and "data", found {describe(given)}')
+    if unknown := [key for key in given if key not in {"columns", "data", "index"}]:
+        raise InvalidInputError(f'{where}: has "columns", "data" and "index", and not {quoted(unknown)}')
+    columns, data = _some(given.get("columns"), f"{where}.columns", "names"), given.get("data")
+    for index, column in enumerate(columns):
+        if not isinstance(column, str):
+            raise InvalidInputError(f"{where}.columns[{index}]: {describe(column)} is no text")
+    rows = _some(data, f"{where}.data", "rows")
+    for index, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != len(columns):
+            found = f"{len(row)} values" if isinstance(row, list) else describe(row)
+            raise InvalidInputError(f"{where}.data[{index}]: {found}, where columns names {len(columns)}")
+    position = {name: index for index, name in enumerate(columns)}
+    return table.from_rows(
+        columns,
+        rows,
+        signature,
+        lambda row, name, path: at(f"{where}.data[{row}][{position[name]}]")(path) + f" ({name})",
+        where,
+        has_booleans=has_booleans,
     )
 
 
-def _row_of(spec: TensorSpec) -> str:
-    kind = {"BYTES": "texts", "BOOL": "booleans"}.get(spec.datatype, "numbers")
-    if len(spec.shape) == 2 and spec.shape[1] != -1:
-        return f"a row of {spec.shape[1]} {kind if spec.shape[1] != 1 else kind[:-1]}"
-    return f"a row of shape {list(spec.shape[1:])}"
+def _records(given: object, signature: Signature, *, has_booleans: bool) -> dict[str, Array]:
+    rows = _some(given, "dataframe_records", "rows")
+    return table.from_objects(rows, signature, "dataframe_records", has_booleans=has_booleans)
+
+
+def _some(value: object, where: str, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise InvalidInputError(f"{where}: expected an array of {what}, found {describe(value)}")
+    if not value:
+        raise InvalidInputError(f"{where}: empty; at least one {what[:-1]} is needed")
+    return value
+
+
+_FORMS: Final[Mapping[str, Callable[..., dict[str, Array]]]] = {
+    "instances": _instances,
+    "inputs": _inputs,
+    "dataframe_split": _split,
+    "dataframe_records": _records,
+}

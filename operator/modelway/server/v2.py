@@ -1,171 +1,196 @@
 """The Open Inference Protocol, REST (KServe V2, Triton): named tensors with datatype and shape. Pure.
 
 https://github.com/open-inference/open-inference-protocol, "HTTP/REST". The data of a tensor may be flat in row-major
-order or nested as its shape. `id` comes back as it was sent; `parameters` are read and mean nothing here.
+order or nested as its shape, or follow the JSON as bytes (`binary`). `id` comes back as it was sent. Of the parameters
+those of binary data mean something; those that ask for what this server does not do are refused, others are let be.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
 
+from modelway.server import binary
 from modelway.server import body as json_body
-from modelway.server.arrays import describe, from_json
+from modelway.server.arrays import at, describe, from_json
 from modelway.server.errors import InvalidInputError
-from modelway.server.formats.base import Model
-from modelway.server.tensors import DTYPES, Array, Batch, TensorSpec, datatype_of
+from modelway.server.exchange import Answer
+from modelway.server.named_tensors import SentTensor, check_parameters, match, wanted
+from modelway.server.signature import Signature
+from modelway.server.tensors import Array, TensorSpec, datatype_of
 from modelway.server.v1 import jsonable
+from modelway.server.validation import batch, check_finite
 from modelway.server.wire import Request
 
-SERVER_EXTENSIONS: tuple[str, ...] = ()
+LENGTH_HEADER: Final = "inference-header-content-length"
+_OCTETS: Final = b"application/octet-stream"
 
 
-def parse(body: bytes, model: Model) -> Request:
-    """Read an inference request for `model`. Raises InvalidInputError."""
-    request = json_body.read_object(body)
+@dataclass(frozen=True, slots=True)
+class BinaryRequest(Request):
+    """A request that has some of its outputs answered as bytes."""
+
+    binary: frozenset[str] = frozenset()
+
+
+def parse(body: bytes, signature: Signature, *, json_length: int | None = None) -> Request:
+    """Read an inference request.
+
+    Args:
+        body: all of it.
+        signature: the model's.
+        json_length: how many of the body's bytes are JSON; the rest are the tensors' data. Left out: all are.
+
+    Raises RequestError with the position of what is wrong.
+
+    """
+    head, rest = _split(body, json_length)
+    request = json_body.read_object(head)
     identity = request.get("id")
     if identity is not None and not isinstance(identity, str):
         raise InvalidInputError(f"id: {describe(identity)} is no text")
-    _check_parameters(request, "")
+    parameters = _parameters(request, "")
     inputs = request.get("inputs")
     if not isinstance(inputs, list) or not inputs:
         raise InvalidInputError(f"inputs: expected an array of tensors, found {_found(request, 'inputs')}")
-    has_booleans = json_body.may_hold_booleans(body)
-    tensors = _tensors(inputs, model, has_booleans=has_booleans)
-    return Request(Batch(tensors, rows=_rows(tensors), wanted=_wanted(request, model)), identity)
+    has_booleans = json_body.may_hold_booleans(head)
+    sent: list[SentTensor] = []
+    for index, tensor in enumerate(inputs):
+        where = f"inputs[{index}]"
+        size = _binary_size(tensor, where)
+        if size is None:
+            sent.append(_sent(tensor, where, partial(_from_json, tensor, has_booleans=has_booleans)))
+            continue
+        if size > len(rest):
+            raise InvalidInputError(
+                f"{where}.parameters.binary_data_size: {size}, where {len(rest)} bytes are left after the JSON"
+            )
+        sent.append(_sent(tensor, where, partial(from_raw, rest[:size])))
+        rest = rest[size:]
+    if len(rest):
+        raise InvalidInputError(f"the body has {len(rest)} bytes after the data of its last tensor")
+    names, as_binary = _outputs(request, parameters, signature)
+    rows = batch(match(sent, signature), signature, names, "inputs")
+    return BinaryRequest(rows, identity, as_binary) if as_binary else Request(rows, identity)
 
 
-def render(outputs: Mapping[str, Array], request: Request, *, name: str, version: str | None) -> bytes:
+def render(outputs: Mapping[str, Array], request: Request, *, name: str, version: str | None) -> Answer:
     """Write the answer to a request."""
     answer: dict[str, Any] = {"model_name": name}
     if version:
         answer["model_version"] = version
     if request.id is not None:
         answer["id"] = request.id
-    answer["outputs"] = [
-        {
-            "name": output,
-            "datatype": datatype_of(outputs[output]),
-            "shape": outputs[output].shape,
-            "data": jsonable(outputs[output].reshape(-1)),
-        }
-        for output in request.batch.wanted
-    ]
-    return json_body.write(answer)
+    as_binary = request.binary if type(request) is BinaryRequest else ()
+    described, blobs = [], []
+    for output in request.batch.wanted:
+        array = outputs[output]
+        tensor: dict[str, Any] = {"name": output, "datatype": datatype_of(array), "shape": array.shape}
+        if output in as_binary:
+            blob = binary.to_bytes(array)
+            tensor["parameters"] = {"binary_data_size": len(blob)}
+            blobs.append(blob)
+        else:
+            tensor["data"] = jsonable(array.reshape(-1))
+        described.append(tensor)
+    answer["outputs"] = described
+    head = json_body.write(answer)
+    if not blobs:
+        return Answer(200, head)
+    return Answer(200, b"".join((head, *blobs)), content_type=_OCTETS, headers={LENGTH_HEADER: str(len(head))})
 
 
-def metadata(model: Model, *, name: str, version: str | None) -> bytes:
-    """What `GET /v2/models/{name}` answers."""
-    described: dict[str, Any] = {"name": name}
-    if version:
-        described["versions"] = [version]
-    described["platform"] = model.platform
-    described["inputs"] = [_described(spec) for spec in model.inputs]
-    described["outputs"] = [_described(spec) for spec in model.outputs]
-    if model.notes:
-        described["parameters"] = dict(model.notes)
-    return json_body.write(described)
+def from_raw(data: bytes | memoryview, tensor: SentTensor, spec: TensorSpec) -> Array:
+    """The array of a tensor that came as bytes."""
+    place = at(f"{tensor.where}.data")
+    array = binary.from_bytes(data, tensor.datatype, tensor.shape, place)
+    check_finite(array, spec, place)
+    return array
 
 
-def _described(spec: TensorSpec) -> dict[str, object]:
-    return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
+def _from_json(given: dict[str, Any], tensor: SentTensor, spec: TensorSpec, *, has_booleans: bool) -> Array:
+    if "data" not in given:
+        raise InvalidInputError(f"{tensor.where}.data: missing")
+    sent_as = spec if spec.datatype == tensor.datatype else replace(spec, datatype=tensor.datatype)
+    return from_json(given["data"], sent_as, at(f"{tensor.where}.data"), has_booleans=has_booleans)
 
 
-def _tensors(inputs: list[Any], model: Model, *, has_booleans: bool) -> dict[str, Array]:
-    specs = {spec.name: spec for spec in model.inputs}
-    tensors: dict[str, Array] = {}
-    for index, tensor in enumerate(inputs):
-        where = f"inputs[{index}]"
-        if not isinstance(tensor, dict):
-            raise InvalidInputError(f"{where}: expected a tensor object, found {describe(tensor)}")
-        name = tensor.get("name")
-        if not isinstance(name, str):
-            raise InvalidInputError(f"{where}.name: expected a text, found {_found(tensor, 'name')}")
-        if len(specs) == len(inputs) == 1 and model.inputs[0].lenient:
-            name = model.inputs[0].name
-        if name not in specs:
-            raise InvalidInputError(f'{where}.name: the model has no input "{name}"; it has {", ".join(specs)}')
-        if name in tensors:
-            raise InvalidInputError(f'{where}.name: input "{name}" is given twice')
-        tensors[name] = _tensor(tensor, specs[name], where, has_booleans=has_booleans)
-    for name in specs:
-        if name not in tensors:
-            raise InvalidInputError(f'inputs: no tensor for the model\'s input "{name}"')
-    return tensors
+def _split(body: bytes, json_length: int | None) -> tuple[bytes, memoryview]:
+    if json_length is None:
+        return body, memoryview(b"")
+    if json_length > len(body):
+        raise InvalidInputError(f"{LENGTH_HEADER}: {json_length}, where the body has {len(body)} bytes")
+    return body[:json_length], memoryview(body)[json_length:]
 
 
-def _tensor(tensor: dict[str, Any], spec: TensorSpec, where: str, *, has_booleans: bool) -> Array:
-    datatype = tensor.get("datatype")
-    if not isinstance(datatype, str) or datatype not in DTYPES:
-        raise InvalidInputError(f"{where}.datatype: {_found(tensor, 'datatype')} is none of {', '.join(DTYPES)}")
-    if not spec.takes(datatype):
-        raise InvalidInputError(
-            f'{where}.datatype: {datatype}, where the model\'s input "{spec.name}" is {spec.datatype}'
-        )
-    _check_parameters(tensor, f"{where}.")
-    shape = _shape(tensor, where)
-    if not spec.fits(shape):
-        raise InvalidInputError(
-            f'{where}.shape: {list(shape)} does not fit the model\'s input "{spec.name}" of shape {list(spec.shape)}'
-        )
-    if "data" not in tensor:
-        raise InvalidInputError(f"{where}.data: missing")
-    array = from_json(tensor["data"], datatype=datatype, where=f"{where}.data", has_booleans=has_booleans)
-    if array.shape != shape:
-        size = 1
-        for dimension in shape:
-            size *= dimension
-        if array.size != size:
-            raise InvalidInputError(f"{where}.data: {array.size} values, where shape {list(shape)} has {size}")
-        if array.ndim != 1:
-            raise InvalidInputError(f"{where}.data: nested as {list(array.shape)}, where the shape is {list(shape)}")
-        array = array.reshape(shape)
-    return array.astype(DTYPES[spec.datatype], copy=False)
-
-
-def _shape(tensor: dict[str, Any], where: str) -> tuple[int, ...]:
-    shape = tensor.get("shape")
+def _sent(tensor: dict[str, Any], where: str, read: Any) -> SentTensor:
+    name, datatype, shape = tensor.get("name"), tensor.get("datatype"), tensor.get("shape")
+    if not isinstance(name, str):
+        raise InvalidInputError(f"{where}.name: expected a text, found {_found(tensor, 'name')}")
+    if not isinstance(datatype, str):
+        raise InvalidInputError(f"{where}.datatype: expected a text, found {_found(tensor, 'datatype')}")
     if not isinstance(shape, list):
         raise InvalidInputError(f"{where}.shape: expected an array of integers, found {_found(tensor, 'shape')}")
     for index, dimension in enumerate(shape):
-        if isinstance(dimension, bool) or not isinstance(dimension, int) or dimension < 1:
+        if type(dimension) is not int:
             raise InvalidInputError(f"{where}.shape[{index}]: {describe(dimension)} is no size of 1 or more")
-    return tuple(shape)
+    return SentTensor(where, name, datatype, tuple(shape), read)
 
 
-def _rows(tensors: Mapping[str, Array]) -> int:
-    names = list(tensors)
-    counts = [array.shape[0] if array.ndim else 1 for array in tensors.values()]
-    for name, count in zip(names, counts, strict=True):
-        if count != counts[0]:
-            raise InvalidInputError(f'inputs: "{name}" has {count} rows, where "{names[0]}" has {counts[0]}')
-    return counts[0]
+def _binary_size(tensor: Any, where: str) -> int | None:
+    """How many bytes of data follow the JSON for this tensor; None where its data are in the JSON."""
+    if not isinstance(tensor, dict):
+        raise InvalidInputError(f"{where}: expected a tensor object, found {describe(tensor)}")
+    parameters = _parameters(tensor, f"{where}.")
+    if "binary_data_size" not in parameters:
+        return None
+    size = parameters["binary_data_size"]
+    if type(size) is not int or size < 0:
+        raise InvalidInputError(f"{where}.parameters.binary_data_size: {describe(size)} is no number of bytes")
+    if "data" in tensor:
+        raise InvalidInputError(f"{where}: has data and binary_data_size; give one of them")
+    return size
 
 
-def _wanted(request: dict[str, Any], model: Model) -> tuple[str, ...]:
+def _outputs(
+    request: dict[str, Any], parameters: Mapping[str, Any], signature: Signature
+) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The outputs that are asked for, and those of them that are to be bytes."""
+    all_binary = _flag(parameters, "binary_data_output", "parameters")
     asked = request.get("outputs")
     if asked is None or asked == []:
-        return model.default_outputs
+        names = wanted((), signature)
+        return names, frozenset(names) if all_binary else frozenset()
     if not isinstance(asked, list):
         raise InvalidInputError(f"outputs: expected an array of output objects, found {describe(asked)}")
-    known = [spec.name for spec in model.outputs]
-    names: list[str] = []
+    as_binary = set()
     for index, output in enumerate(asked):
-        name = output.get("name") if isinstance(output, dict) else None
-        if name not in known:
-            raise InvalidInputError(
-                f"outputs[{index}].name: {describe(name)} is no output of the model; it has {', '.join(known)}"
-            )
-        if name in names:
-            raise InvalidInputError(f'outputs[{index}].name: output "{name}" is asked for twice')
-        names.append(name)
-    return tuple(names)
+        where = f"outputs[{index}]"
+        if not isinstance(output, dict):
+            raise InvalidInputError(f"{where}: expected an output object, found {describe(output)}")
+        if not isinstance(output.get("name"), str):
+            raise InvalidInputError(f"{where}.name: {_found(output, 'name')} is no output of the model")
+        own = _parameters(output, f"{where}.")
+        if _flag(own, "binary_data", f"{where}.parameters", default=all_binary):
+            as_binary.add(output["name"])
+    return wanted([output["name"] for output in asked], signature), frozenset(as_binary)
 
 
-def _check_parameters(holder: dict[str, Any], prefix: str) -> None:
+def _parameters(holder: dict[str, Any], prefix: str) -> Mapping[str, Any]:
     parameters = holder.get("parameters")
-    if parameters is not None and not isinstance(parameters, dict):
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, dict):
         raise InvalidInputError(f"{prefix}parameters: expected an object, found {describe(parameters)}")
-    if parameters and "binary_data_size" in parameters:
-        raise InvalidInputError(f"{prefix}parameters.binary_data_size: the binary data extension is not supported")
+    check_parameters(parameters, prefix)
+    return parameters
+
+
+def _flag(parameters: Mapping[str, Any], name: str, where: str, *, default: bool = False) -> bool:
+    value = parameters.get(name, default)
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"{where}.{name}: {describe(value)} is neither true nor false")
+    return value
 
 
 def _found(holder: dict[str, Any], key: str) -> str:

@@ -5,13 +5,13 @@ import sys
 
 import pytest
 import yaml
-from hack import crds, reference, settings
+from hack import crds, reference, schema, settings
 from hack.generated import ROOT, between_markers, table
 
 from modelway.api import crd
 
 
-@pytest.mark.parametrize("module", [crds, reference, settings], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [crds, reference, schema, settings], ids=lambda module: module.__name__)
 def test_generated_files_are_up_to_date(module):
     stale = [path.name for path, text in module.files().items() if path.read_text() != text]
     assert not stale, f"run `python -m {module.__name__}`"

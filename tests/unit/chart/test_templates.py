@@ -137,6 +137,7 @@ def test_every_setting_of_the_operator_is_set_and_understood(helm):
     settings = read_settings(environment)
     assert settings == OperatorSettings(
         server_image=f"modelway/server:{__version__}",
+        server_full_image=f"modelway/server-full:{__version__}",
         watch_namespaces=("a", "b"),
         namespace="modelway-system",
         lease_name="modelway",
@@ -149,6 +150,7 @@ def test_values_reach_the_settings(helm, everything):
     assert settings == OperatorSettings(
         server_image=f"registry.example:5000/path/m/server@{everything['serverImage']['digest']}",
         server_image_pull_policy="Never",
+        server_full_image="registry.example:5000/m/server-full:v9",
         cluster_domain="k8s.example",
         workers=4,
         namespace="modelway-system",

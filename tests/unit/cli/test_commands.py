@@ -121,20 +121,33 @@ def test_what_nobody_foresaw_is_told_without_a_traceback(tmp_path, words, monkey
     assert json.loads(words.read_text()) == {"reason": "InternalError", "message": "fetching failed: ZeroDivisionError"}
 
 
-def test_the_choices_of_format_are_those_there_are():
-    option = next(param for param in main.commands["serve"].params if param.name == "format_name")
-    assert set(option.type.choices) == set(REGISTRY)
+def test_every_format_is_listed_with_its_files_and_whether_it_runs_code():
+    shown = CliRunner().invoke(main, ["formats"], catch_exceptions=False).output
+    for name, entry in REGISTRY.items():
+        line = next(line for line in shown.splitlines() if line.startswith(f"{name} "))
+        assert all(suffix in line for suffix in (*entry.suffixes, *entry.shared))
+        assert ("yes" if entry.runs_code else "no") in line.split()
+
+
+def test_a_format_whose_library_is_missing_is_listed_with_the_way_to_come_by_it(monkeypatch):
+    monkeypatch.setattr("modelway.server.formats.find_spec", lambda name: None if name == "xgboost" else object())
+    shown = CliRunner().invoke(main, ["formats"], catch_exceptions=False).output
+    line = next(line for line in shown.splitlines() if line.startswith("xgboost "))
+    assert line.endswith(
+        "no: xgboost is not installed; serve it with the image modelway-server-full (spec.serving.runtime: modelway-full), or pip install 'modelway[xgboost]'"
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "Missing option '--name'"),
+        (["/tmp/my models!"], '"my models!" cannot stand in URLs; say --name'),
+        (["/tmp/m", "--model-dir", "/tmp/m"], "MODEL and --model-dir say the same thing"),
+        (["--name", "m", "--workers", "0"], "is not in the range 1<=x<=64"),
         (["--name", "a/b"], "it stands in URLs"),
         (["--name", "m", "--timeout", "5"], "'5' is not a duration"),
         (["--name", "m", "--allow-global", "nodots"], "is not of the form module.name"),
         (["--name", "m", "--allow-global", "os.system;x"], "is not of the form module.name"),
-        (["--name", "m", "--format", "pmml"], "'pmml' is not one of 'onnx', 'sklearn'"),
         (["--name", "m", "--threads", "0"], "is not in the range x>=1"),
     ],
 )
@@ -161,6 +174,37 @@ def test_options_of_serve_come_from_the_environment_too(monkeypatch):
     assert (options.threads, options.revision, options.timeout, options.drain) == (3, "0b77d1ce", 0.3, 10.0)
     assert options.allowed_globals == {"my.Model", "my.other.Model"}
     assert options.code == "AllowList"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "model", "name"),
+    [
+        (["models/iris"], {}, "models/iris", "iris"),
+        (["models/iris/model.onnx"], {}, "models/iris/model.onnx", "model"),
+        (["models/iris", "--name", "flowers"], {}, "models/iris", "flowers"),
+        (["--model-dir", "models/iris"], {}, "models/iris", "iris"),
+        ([], {"MODELWAY_MODEL_DIR": "models/iris"}, "models/iris", "iris"),
+        ([], {}, "/mnt/models", "models"),
+    ],
+    ids=["folder", "file", "a name of its own", "as an option", "environment", "default"],
+)
+def test_what_is_served_and_what_it_is_called(monkeypatch, tmp_path, arguments, environ, model, name):
+    seen = []
+    monkeypatch.setattr("modelway.server.process.run", seen.append)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models" / "iris").mkdir(parents=True)
+    (tmp_path / "models" / "iris" / "model.onnx").touch()
+    assert run("serve", *arguments, environ=environ).exit_code == 0
+    assert (str(seen[0].model_dir), seen[0].name) == (model, name)
+
+
+def test_workers_share_the_cpu_limit(monkeypatch):
+    seen = []
+    monkeypatch.setattr("modelway.server.process.run", seen.append)
+    monkeypatch.setattr("modelway.server.cpu.limit", lambda _root: 8.0)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(16)))
+    assert run("serve", "--name", "m", "--workers", "4").exit_code == 0
+    assert (seen[0].workers, seen[0].threads, seen[0].concurrency) == (4, 2, 2)
 
 
 def test_the_crd_is_printed_as_it_is_committed():

@@ -1,15 +1,24 @@
 """The pods of a revision: locked down by default, and loosened only by what the resource says."""
 
+from dataclasses import replace
+from typing import get_args
+
 import pytest
 
+from modelway.api.spec import FULL_FORMATS, ModelFormat
 from modelway.plan.pods import pod_template, service_ports
+from modelway.plan.revisions import resolved_spec, revision_hash
+from modelway.server.formats import REGISTRY
 from support.builders import NAME, SETTINGS, parsed, spec
 
 FOREIGN = {"image": "registry/app:1", "port": 5000}
 
 
-def template(**fields):
-    return pod_template(NAME, "0b77d1ce", parsed(spec(**fields)).spec, SETTINGS)
+FULL = replace(SETTINGS, server_full_image="modelway.dev/server-full:1")
+
+
+def template(settings=SETTINGS, **fields):
+    return pod_template(NAME, "0b77d1ce", parsed(spec(**fields)).spec, settings)
 
 
 def server(**fields):
@@ -97,6 +106,61 @@ class TestModel:
         assert container["volumeMounts"][0]["mountPath"] == "/models/fraud"
 
 
+class TestConversion:
+    def pod(self, **model):
+        fields = {f"model__{name}": value for name, value in model.items()}
+        resource = parsed(spec(model__convert="ONNX", **fields))
+        return pod_template(NAME, "0b77d1ce", resource.spec, FULL)["spec"]
+
+    def test_it_is_done_by_the_image_with_all_libraries_and_served_by_the_small_one(self):
+        pod = self.pod()
+        assert pod["initContainers"][0]["image"] == "modelway.dev/server-full:1"
+        assert pod["containers"][0]["image"] == "modelway.dev/server:1"
+        assert fetcher()["image"] == "modelway.dev/server:1", "nothing to convert"
+
+    def test_without_such_an_image_the_servers_own_is_asked_and_says_what_it_lacks(self):
+        pod = pod_template(NAME, "0b77d1ce", parsed(spec(model__convert="ONNX")).spec, SETTINGS)["spec"]
+        assert pod["initContainers"][0]["image"] == "modelway.dev/server:1"
+
+    def test_the_source_is_brought_to_one_folder_and_what_it_becomes_to_another(self):
+        pod = self.pod(format="sklearn", code="AllowList", allowedGlobals=["a.b"])
+        assert pod["initContainers"][0]["args"] == [
+            "fetch",
+            "--uri=s3://models/fraud/1/",
+            "--to=/mnt/source",
+            "--pin-file=/etc/modelway/pin/digest",
+            "--convert=ONNX",
+            "--convert-to=/mnt/models",
+            "--format=sklearn",
+            "--code=AllowList",
+            "--allow-global=a.b",
+        ]
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        assert (volumes["source"]["emptyDir"], volumes["model"]["emptyDir"]) == ({}, {})
+        mounts = {mount["name"]: mount["mountPath"] for mount in pod["initContainers"][0]["volumeMounts"]}
+        assert (mounts["source"], mounts["model"]) == ("/mnt/source", "/mnt/models")
+
+    def test_the_server_is_not_told_the_format_of_the_source_and_never_sees_it(self):
+        container = self.pod(format="sklearn", code="AllowList")["containers"][0]
+        assert not [argument for argument in container["args"] if argument.startswith("--format")]
+        assert "--code=AllowList" in container["args"], "a transform beside the model may need it"
+        assert "source" not in {mount["name"] for mount in container["volumeMounts"]}
+
+    def test_a_claim_is_read_where_it_is_mounted(self):
+        pod = self.pod(uri="pvc://models/fraud/1")
+        mounts = {mount["name"]: mount for mount in pod["initContainers"][0]["volumeMounts"]}
+        assert mounts["source"] == {
+            "name": "source", "mountPath": "/mnt/source", "readOnly": True, "subPath": "fraud/1",
+        }  # fmt: skip
+        assert mounts["model"] == {"name": "model", "mountPath": "/mnt/models"}
+        served = {mount["name"]: mount for mount in pod["containers"][0]["volumeMounts"]}
+        assert served["model"] == {"name": "model", "mountPath": "/mnt/models", "readOnly": True}
+
+    def test_it_makes_another_revision(self):
+        plain, converted = (resolved_spec(parsed(spec(**given)).spec) for given in ({}, {"model__convert": "ONNX"}))
+        assert revision_hash(plain) != revision_hash(converted)
+
+
 class TestServer:
     def test_the_built_in_one_is_told_everything_by_arguments(self):
         given = {"model__version": "17", "model__code": "AllowList", "model__allowedGlobals": ["a.b", "c.d"]}
@@ -105,6 +169,7 @@ class TestServer:
             "--name=fraud",
             "--model-dir=/mnt/models",
             "--port=8080",
+            "--grpc-port=9000",
             "--timeout=5s",
             "--drain=10s",
             "--version=17",
@@ -116,6 +181,9 @@ class TestServer:
 
     def test_code_is_refused_unless_said_otherwise(self):
         assert "--code=Refuse" in server()["args"]
+
+    def test_it_is_told_the_number_of_processes_when_one_is_given(self):
+        assert "--workers=3" in server(serving__workers=3)["args"]
 
     def test_another_image_keeps_its_own_arguments(self):
         container = server(serving__container=FOREIGN)
@@ -185,9 +253,53 @@ class TestProbes:
         assert probe["periodSeconds"] * probe["failureThreshold"] == 90
 
 
+class TestImage:
+    def image(self, settings=FULL, **given):
+        return template(settings=settings, **given)["spec"]["containers"][0]["image"]
+
+    def test_the_formats_that_need_the_full_image_are_those_that_the_server_says(self):
+        assert {name for name, entry in REGISTRY.items() if not entry.in_base_image} == FULL_FORMATS
+        assert set(REGISTRY) == set(get_args(ModelFormat))
+
+    @pytest.mark.parametrize("name", sorted(FULL_FORMATS))
+    def test_a_format_that_needs_it_is_served_by_the_full_image(self, name):
+        assert self.image(model__format=name) == "modelway.dev/server-full:1"
+
+    def test_what_is_converted_is_served_by_the_small_one(self):
+        assert self.image(model__format="xgboost", model__convert="ONNX") == SETTINGS.server_image
+
+    @pytest.mark.parametrize(
+        ("runtime", "name", "image"),
+        [
+            ("modelway-full", "sklearn", "modelway.dev/server-full:1"),
+            ("modelway-full", None, "modelway.dev/server-full:1"),
+            ("modelway", "xgboost", SETTINGS.server_image),
+        ],
+    )
+    def test_a_runtime_that_is_named_decides(self, runtime, name, image):
+        assert self.image(serving__runtime=runtime, model__format=name) == image
+
+    def test_without_a_full_image_the_small_one_says_what_is_missing(self):
+        assert self.image(settings=SETTINGS, model__format="xgboost") == SETTINGS.server_image
+
+
 class TestPorts:
+    def test_the_built_in_server_speaks_http_and_grpc(self):
+        assert service_ports(template()) == [
+            {"name": "http", "port": 80, "protocol": "TCP", "targetPort": "http"},
+            {
+                "name": "grpc",
+                "port": 9000,
+                "protocol": "TCP",
+                "targetPort": "grpc",
+                "appProtocol": "kubernetes.io/h2c",
+            },
+        ]
+
     def test_http(self):
-        assert service_ports(template()) == [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": "http"}]
+        assert service_ports(template(serving__container=FOREIGN)) == [
+            {"name": "http", "port": 80, "protocol": "TCP", "targetPort": "http"}
+        ]
 
     def test_grpc_is_told_to_proxies(self):
         (port,) = service_ports(template(serving__container=FOREIGN | {"protocol": "GRPC"}))

@@ -25,6 +25,7 @@ ENTERS = {
     "model.code": "AllowList",
     "model.allowedGlobals": ["a.b"],
     "serving.runtime": "modelway",
+    "serving.workers": 2,
     "serving.container": {"image": "a", "port": 80},
     "serving.resources": {"limits": {"memory": "2Gi"}},
     "serving.serviceAccountName": "reader",

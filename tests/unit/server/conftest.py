@@ -3,10 +3,16 @@ import os
 import pickle
 
 import pytest
+import uvloop
 
 # scikit-learn's and numpy's threads wait for each other on a busy machine; set before either is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def pytest_asyncio_loop_factories(config, item):
+    """The server's own event loop."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")

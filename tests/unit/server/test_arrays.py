@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from modelway.server.arrays import MAX_DEPTH, from_json
+from modelway.server.arrays import MAX_DEPTH, at, from_json
 from modelway.server.errors import InvalidInputError
-from modelway.server.tensors import DTYPES, datatype_of
+from modelway.server.tensors import DTYPES, TensorSpec, datatype_of
 
 
-def read(values, datatype, *, has_booleans=True, **options):
-    return from_json(values, datatype=datatype, where="instances", has_booleans=has_booleans, **options)
+def read(values, datatype, *, has_booleans=True, features=(), nullable=False):
+    spec = TensorSpec("x", datatype, (-1,), nullable=nullable)
+    return from_json(values, spec, at("instances", features), has_booleans=has_booleans)
 
 
 def nested(depth):
@@ -37,7 +38,7 @@ def nested(depth):
         ([1, [2]], "FP32", "instances[1]: an array, where instances[0] is 1"),
         ([[1, "a"]], "FP32", 'instances[0][1]: "a" is not a number'),
         ([["1.5"]], "FP64", 'instances[0][0]: "1.5" is not a number'),
-        ([[1, None]], "FP32", "instances[0][1]: null is not a number"),
+        ([[1, None]], "FP32", "instances[0][1]: null is not a number; the model takes no missing values"),
         ([[1, True]], "FP32", "instances[0][1]: true is not a number"),
         ([[True, False]], "FP64", "instances[0][0]: true is not a number"),
         ([[1, {}]], "FP32", "instances[0][1]: an object is not a number"),
@@ -91,6 +92,31 @@ def test_values_become_arrays_of_the_asked_type(values, datatype, expected):
     array = read(values, datatype)
     assert array.dtype == DTYPES[datatype]
     assert array.tolist() == expected
+
+
+@pytest.mark.parametrize("datatype", ["FP16", "FP32", "FP64"])
+@pytest.mark.parametrize("values", [[[1, None], [None, 2.5]], [[None, None], [None, None]], [[2**63, None], [None, 0]]])
+def test_null_is_a_missing_value_where_the_input_takes_them(values, datatype):
+    if datatype == "FP16" and 2**63 in values[0]:
+        values = [[1, None], [None, 0]]
+    array = read(values, datatype, nullable=True)
+    assert array.dtype == DTYPES[datatype]
+    assert np.isnan(array).tolist() == [[value is None for value in row] for row in values]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([[1, None], [None, "a"]], 'instances[1][1]: "a" is not a number'),
+        ([[1, None], [None]], "instances[1]: 1 value, where instances[0] has 2"),
+        ([[1e39, None]], "instances[0][0]: 1e+39 does not fit FP32"),
+        ([[None, True]], "instances[0][1]: true is not a number"),
+    ],
+)
+def test_missing_values_excuse_nothing_else(values, message):
+    with pytest.raises(InvalidInputError) as caught:
+        read(values, "FP32", nullable=True)
+    assert caught.value.message.startswith(message)
 
 
 NUMERIC = [name for name in DTYPES if name not in {"BYTES", "FP16"}]

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import click
 import pytest
 
 from modelway.artifacts.reasons import Reason
@@ -17,21 +18,26 @@ from support.models import iris
 DOCS = Path(__file__).parents[3] / "docs"
 SERVER = (DOCS / "model-server.md").read_text()
 ARTIFACTS = (DOCS / "artifacts.md").read_text()
+PACKING = (DOCS / "packing.md").read_text()
+CONVERT = (DOCS / "convert.md").read_text()
 
 
 def test_the_example_of_metadata_is_that_of_a_model_that_loads(model_folder):
-    example = json.loads(re.search(r"```json\n(.+?)```", SERVER, re.DOTALL)[1])
-    assert {field.alias for field in Metadata.model_fields.values()} == set(example)
+    example = json.loads(re.search(r"```json\n(.+?)```", PACKING, re.DOTALL)[1])
+    assert {field.alias for field in Metadata.model_fields.values()} - {"transform"} == set(example)
     loaded = load(ServerOptions(model_folder(iris().onnx, **example), "iris"))
     assert (loaded.version, loaded.golden) == ("17", 2)
 
 
 @pytest.mark.parametrize("reason", list(Reason))
 def test_every_reason_is_explained(reason):
-    assert f"`{reason}`" in SERVER + ARTIFACTS
+    assert f"`{reason}`" in SERVER + ARTIFACTS + PACKING + CONVERT
 
 
-@pytest.mark.parametrize("option", main.commands["serve"].params, ids=lambda param: param.opts[0])
+SERVE_OPTIONS = [param for param in main.commands["serve"].params if isinstance(param, click.Option)]
+
+
+@pytest.mark.parametrize("option", SERVE_OPTIONS, ids=lambda param: param.opts[0])
 def test_every_option_is_listed_with_its_variable(option):
     assert f"`{option.opts[0]}`" in SERVER
     assert f"`{option.envvar}`" in SERVER

@@ -3,12 +3,19 @@ import pytest
 
 from modelway.artifacts.errors import ModelError
 from modelway.artifacts.reasons import Reason
-from modelway.server.golden import ask
+from modelway.server import golden as golden_requests
 from modelway.server.metadata import Golden
+from modelway.server.signature import Signature
 from modelway.server.tensors import TensorSpec
 from support.fake_model import FakeModel
 
 MODEL = FakeModel()
+
+
+def ask(golden, index, model):
+    return golden_requests.ask(golden, index, model, Signature.of(model))
+
+
 TENSOR = {"name": "x", "datatype": "FP32", "shape": [2, 3], "data": [1.5, 2, 3, 4, 5, 6]}
 
 
@@ -44,7 +51,7 @@ def test_a_right_answer_passes_and_its_rows_are_given_back(golden):
         (v1([1.5, None]), "golden[3].predictions[1]: expected null, got 4.0"),
         (v1([1.5, [4]]), "golden[3].predictions[1]: expected an array, got 4.0"),
         (v1([{"y": 1.5}, 4]), "golden[3].predictions[0]: expected an object, got 1.5"),
-        (v1([1], instances=[[1]]), "golden[3]: instances[0]: 1 values, where a row of 3 numbers is expected"),
+        (v1([1], instances=[[1]]), "golden[3]: instances[0]: 1 value, where a row of 3 numbers is expected"),
         (v2({"name": "y", "data": [1.5, 5]}), "golden[3].outputs[0].data[1]: expected 5, got 4.0"),
         (v2({"name": "q", "data": [1]}), 'golden[3]: outputs[0].name: "q" is no output'),
         (v2({"name": "y"}), "golden[3].outputs[0]: has no data"),

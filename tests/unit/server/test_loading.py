@@ -94,7 +94,7 @@ def test_a_model_that_cannot_be_timed_still_serves(loaded):
             "golden.0",
             id="metadata",
         ),
-        pytest.param(iris().onnx, "m.txt", {}, Reason.FORMAT_UNKNOWN, "m.txt", id="unknown format"),
+        pytest.param(iris().onnx, "m.bin", {}, Reason.FORMAT_UNKNOWN, "m.bin", id="unknown format"),
     ],
 )
 def test_what_is_wrong_is_told_by_its_cause(loaded, model, name, options, reason, said):
@@ -104,7 +104,7 @@ def test_what_is_wrong_is_told_by_its_cause(loaded, model, name, options, reason
     assert said in caught.value.message
 
 
-def test_columns_by_name_are_refused_at_load(loaded):
+def test_columns_by_name_without_the_names_are_refused_at_load(loaded):
     estimator = make_pipeline(ColumnTransformer([("n", StandardScaler(), [0])]), LogisticRegression()).fit(
         [[1.0], [2.0]], [0, 1]
     )
@@ -113,7 +113,7 @@ def test_columns_by_name_are_refused_at_load(loaded):
     columns.transformers = [("n", StandardScaler(), ["age"])]
     columns._columns = [["age"]]
     columns._transformer_to_input_indices = {"n": ["age"]}
-    with pytest.raises(ModelError, match="picks columns by name"):
+    with pytest.raises(ModelError, match="picks its columns by name, and does not tell which there are"):
         loaded(estimator, "m.pkl", code=Code.ALLOW_LIST)
 
 

@@ -101,6 +101,25 @@ def test_a_file_outside_the_folder_is_not_read(load, tmp_path):
     assert caught.value.reason is Reason.MODEL_LOAD_FAILED
 
 
+def test_a_custom_operator_is_not_looked_for(load):
+    graph = helper.make_graph(
+        [helper.make_node("Own", ["x"], ["y"], domain="evil.example")],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 2])],
+    )
+    domains = [helper.make_opsetid("", 17), helper.make_opsetid("evil.example", 1)]
+    with pytest.raises(ModelError, match="Own") as caught:
+        load(helper.make_model(graph, opset_imports=domains, ir_version=8).SerializeToString())
+    assert caught.value.reason is Reason.MODEL_LOAD_FAILED
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_metadata_makes_an_input_lenient_and_nullable(load, said):
+    (spec,) = load(iris().onnx, inputs=[{"name": "X", "lenient": said, "nullable": said}]).inputs
+    assert (spec.lenient, spec.nullable) == (said, said)
+
+
 def test_metadata_chooses_the_outputs(load):
     model = load(iris().onnx, outputs=[{"name": "probabilities"}])
     assert model.default_outputs == ("probabilities",)

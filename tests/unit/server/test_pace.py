@@ -1,7 +1,9 @@
+import asyncio
+
 import numpy as np
 import pytest
 
-from modelway.server.pace import BUDGET, FAR, FORGIVEN_AFTER, SAMPLE_ROWS, STRIKES, UNKNOWN, Cost, Pace, measure
+from modelway.server.pace import BUDGET, FAR, FORGIVEN_AFTER, SAMPLE_ROWS, STRIKES, UNKNOWN, Cost, Pace, Turn, measure
 from modelway.server.tensors import Batch, TensorSpec
 from support.fake_model import FakeModel, first_column
 
@@ -48,6 +50,14 @@ def test_call_and_row_are_told_apart():
 def test_what_fits_the_budget_runs_inline(call, row, rows, inline):
     (cost, _), _ = measured(call, row)
     assert Pace(cost).allows_inline(rows) is inline
+
+
+def test_a_slow_models_rows_are_timed_too_the_cheap_ones_exactly():
+    (cost, _), clock = measured(4e-3, 1e-6)
+    assert cost.row == pytest.approx(1e-6)
+    (cost, _), clock = measured(4e-3, 4e-3)
+    assert cost.row == pytest.approx(4e-3)
+    assert clock.now < 1  # 64 rows were never tried
 
 
 def test_a_slow_model_is_not_timed_again_and_again():
@@ -137,3 +147,13 @@ def test_good_behaviour_is_rewarded(clock):
     strike_out(pace)
     clock.now += 1
     assert pace.allows_inline(1)
+
+
+async def test_requests_that_come_late_in_a_turn_of_the_loop_are_refused_and_the_next_turn_begins_anew():
+    turn = Turn(longest=1.0)
+    assert not turn.is_over(100.0)
+    assert not turn.is_over(100.9)
+    assert turn.is_over(101.1)
+    await asyncio.sleep(0)
+    assert not turn.is_over(102.0)
+    assert not turn.is_over(102.9)

@@ -71,7 +71,6 @@ def test_v2_answers_are_scikit_learns(client):
     ("path", "answer"),
     [
         ("/v1/models", {"models": ["iris"]}),
-        ("/v1/models/iris", {"name": "iris", "ready": True}),
         ("/v2/health/live", {"live": True}),
         ("/v2/health/ready", {"ready": True}),
         ("/v2/models/iris/ready", {"name": "iris", "ready": True}),
@@ -107,7 +106,7 @@ def test_what_the_server_and_the_model_are(client):
         ("POST", "/v2/models/iris/infer", b"{}", 400, "inputs: expected an array of tensors"),
         ("POST", "/v1/models/other:predict", b"{}", 404, 'model "other" is not served here; this server has "iris"'),
         ("POST", "/v2/models/other/infer", b"{}", 404, 'model "other" is not served here'),
-        ("GET", "/v2/models/iris/versions/7", b"", 404, "there is nothing at /v2/models/iris/versions/7"),
+        ("GET", "/v2/models/iris/nonsense", b"", 404, "there is nothing at /v2/models/iris/nonsense"),
         ("GET", "/", b"", 404, "there is nothing at /"),
         ("GET", "/v1/models/iris:predict", b"", 405, "GET is not allowed here; use POST"),
         ("POST", "/v2/health/ready", b"", 405, "POST is not allowed here; use GET"),
@@ -170,7 +169,7 @@ def test_metrics_follow_the_naming_rules(client):
     ]
     assert "modelway_server_request_duration_seconds" in families
     for family in families:
-        assert family.endswith(("_total", "_seconds", "_info", "_in_flight", "_created")), family
+        assert family.endswith(("_total", "_seconds", "_info", "_in_flight", "_workers")), family
 
 
 def test_many_clients_at_once_all_get_their_own_answer(server):
@@ -220,7 +219,7 @@ def test_while_it_loads_it_lives_and_is_not_ready(slow):
         predicted = slowly(client, 1)
         assert slow.events("ready") == []  # else this test looked too late
         assert {path: answer.status_code for path, answer in seen.items()} == dict.fromkeys(seen, 503)
-        assert seen["/v1/models/slow"].json() == {"name": "slow", "ready": False}
+        assert seen["/v1/models/slow"].json()["ready"] is False
         assert predicted.status_code == 503
         assert predicted.headers["retry-after"] == "1"
         assert predicted.json() == {"error": "the model is still being loaded; try again"}
@@ -367,6 +366,64 @@ def test_what_is_in_flight_at_the_end_is_answered(slow):
     assert slow.wait() == 0
     thread.join()
     assert [answer.status_code for answer in answers] == [200]
+
+
+def test_a_process_whose_threads_all_hang_is_not_alive(model_folder):
+    golden = [{"instances": [[5_000]], "predictions": [[5_000]]}]  # enough to be known as slow
+    arguments = ["--name", "slow", "--timeout", "50ms", "--concurrency", "2", "--drain", "0s"]
+    with server_process(model_folder(slow_onnx(), golden=golden), *arguments) as server:
+        server.wait_until_ready()
+        with server.client() as client:
+            assert client.get("/v2/health/live").status_code == 200
+            # Half a second, ten timeouts, is what two of these take many times over.
+            answers = [slowly(client, 3_000_000).status_code for _ in range(2)]
+            assert answers == [504, 504]
+            deadline = time.monotonic() + 20
+            while client.get("/v2/health/live").status_code == 200:
+                assert time.monotonic() < deadline
+            assert client.get("/v2/health/live").status_code == 503
+
+
+def test_who_hangs_up_makes_room_in_the_queue(model_folder):
+    golden = [{"instances": [[5_000]], "predictions": [[5_000]]}]
+    arguments = ["--name", "slow", "--timeout", "60s", "--concurrency", "1", "--queue", "1", "--drain", "0s"]
+    body = b'{"instances": [[200000]]}'
+    request = b"POST /v1/models/slow:predict HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+    with server_process(model_folder(slow_onnx(), golden=golden), *arguments) as server, server.client() as client:
+        server.wait_until_ready()
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", server.port)) as impatient:
+                impatient.sendall(request)
+        # The first may run; of the others none is left waiting, or this one would find the queue full.
+        assert slowly(client, 1).status_code == 200
+        codes = samples(client, "modelway_server_requests_total")
+        assert sum(value for labels, value in codes.items() if 'code="499"' in labels) >= 1
+
+
+def test_a_slow_model_answers_many_clients_in_batches(model_folder):
+    folder = model_folder(iris().estimator, "model.pkl")
+    with server_process(folder, "--name", "iris", "--code", "AllowList", "--drain", "0s") as server:
+        ready = server.wait_until_ready().wait_for_event("ready")
+        # Whether it is slow enough for batches depends on the machine; what it says it does, it does.
+        wrong = []
+
+        def work(number):
+            with server.client() as own:
+                for index in range(10):
+                    row = iris().rows[(number * 10 + index) % 150]
+                    answer = own.post("/v1/models/iris:predict", json={"instances": [row.tolist()]}).json()
+                    if answer != {"predictions": iris().estimator.predict([row]).tolist()}:
+                        wrong.append(answer)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert wrong == []
+        with server.client() as client:
+            batches = sum(samples(client, "modelway_server_batches_total").values())
+        assert ready["batches"] or not batches
 
 
 def test_ctrl_c_does_not_drain(server):

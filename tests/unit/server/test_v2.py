@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelway.server import v2
+from modelway.server import descriptions, v2
 from modelway.server.errors import InvalidInputError
+from modelway.server.signature import Signature
 from modelway.server.tensors import DTYPES, TensorSpec
 from support.fake_model import FakeModel
 
@@ -20,8 +21,8 @@ def tensor(**changes):
     return {"name": "x", "datatype": "FP32", "shape": [2, 3], "data": [1, 2, 3, 4, 5, 6]} | changes
 
 
-def parse(request, model=ROWS):
-    return v2.parse(orjson.dumps(request), model)
+def parse(request, model=ROWS, **options):
+    return v2.parse(orjson.dumps(request), Signature.of(model, **options))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_every_datatype_reaches_a_model_of_it(datatype):
         ({"inputs": [tensor(name="q")]}, 'inputs[0].name: the model has no input "q"; it has x'),
         ({"inputs": [tensor(), tensor()]}, 'inputs[1].name: input "x" is given twice'),
         ({"inputs": [tensor(datatype="FP33")]}, 'inputs[0].datatype: "FP33" is none of BOOL, UINT8'),
-        ({"inputs": [tensor(datatype=["FP32"])]}, "inputs[0].datatype: an array is none of BOOL"),
+        ({"inputs": [tensor(datatype=["FP32"])]}, "inputs[0].datatype: expected a text, found an array"),
         ({"inputs": [tensor(datatype="FP64")]}, 'inputs[0].datatype: FP64, where the model\'s input "x" is FP32'),
         ({"inputs": [tensor(datatype="BYTES")]}, "inputs[0].datatype: BYTES, where"),
         ({"inputs": [tensor(shape=None)]}, "inputs[0].shape: expected an array of integers, found null"),
@@ -92,14 +93,27 @@ def test_every_datatype_reaches_a_model_of_it(datatype):
         ({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 3]}]}, "inputs[0].data: missing"),
         (
             {"inputs": [tensor(parameters={"binary_data_size": 24})]},
-            "inputs[0].parameters.binary_data_size: the binary data extension is not supported",
+            "inputs[0]: has data and binary_data_size; give one of them",
+        ),
+        ({"inputs": [tensor(parameters=[])]}, "inputs[0].parameters: expected an object, found an array"),
+        (
+            {"inputs": [tensor(parameters={"shared_memory_region": "r"})]},
+            "inputs[0].parameters.shared_memory_region: this server does not have that extension",
+        ),
+        (
+            {"inputs": [tensor()], "outputs": [{"name": "y", "parameters": {"classification": 3}}]},
+            "outputs[0].parameters.classification: this server does not have that extension",
+        ),
+        (
+            {"inputs": [tensor()], "parameters": {"binary_data_output": 1}},
+            "parameters.binary_data_output: 1 is neither true nor false",
         ),
         ({"inputs": [tensor()], "outputs": {}}, "outputs: expected an array of output objects"),
         (
             {"inputs": [tensor()], "outputs": [{"name": "q"}]},
             'outputs[0].name: "q" is no output of the model; it has y, z',
         ),
-        ({"inputs": [tensor()], "outputs": ["y"]}, "outputs[0].name: null is no output"),
+        ({"inputs": [tensor()], "outputs": ["y"]}, 'outputs[0]: expected an output object, found "y"'),
         ({"inputs": [tensor()], "outputs": [{"name": ["y"]}]}, "outputs[0].name: an array is no output"),
         ({"inputs": [tensor()], "outputs": [{"name": "y"}] * 2}, 'outputs[1].name: output "y" is asked for twice'),
     ],
@@ -121,7 +135,7 @@ def test_all_inputs_are_needed_and_of_as_many_rows():
 
 def test_an_answer_carries_id_version_and_flat_data():
     request = parse({"id": "7", "inputs": [tensor()], "outputs": [{"name": "y"}]})
-    answer = orjson.loads(v2.render({"y": np.array([[1, 2], [3, 4]])}, request, name="m", version="3"))
+    answer = orjson.loads(v2.render({"y": np.array([[1, 2], [3, 4]])}, request, name="m", version="3").body)
     assert answer == {
         "model_name": "m",
         "model_version": "3",
@@ -132,14 +146,14 @@ def test_an_answer_carries_id_version_and_flat_data():
 
 def test_what_was_not_given_is_not_made_up():
     request = parse({"inputs": [tensor()], "outputs": [{"name": "y"}]})
-    answer = orjson.loads(v2.render({"y": np.array(["a", "b"])}, request, name="m", version=None))
+    answer = orjson.loads(v2.render({"y": np.array(["a", "b"])}, request, name="m", version=None).body)
     assert answer.keys() == {"model_name", "outputs"}
     assert answer["outputs"][0] == {"name": "y", "datatype": "BYTES", "shape": [2], "data": ["a", "b"]}
 
 
 def test_metadata_is_the_protocols():
     model = FakeModel(notes={"warning": "old"})
-    assert orjson.loads(v2.metadata(model, name="m", version="3")) == {
+    assert descriptions.v2_metadata(model, name="m", version="3") == {
         "name": "m",
         "versions": ["3"],
         "platform": "fake",
@@ -147,7 +161,7 @@ def test_metadata_is_the_protocols():
         "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1]}],
         "parameters": {"warning": "old"},
     }
-    assert orjson.loads(v2.metadata(FakeModel(), name="m", version=None)).keys() == {
+    assert descriptions.v2_metadata(FakeModel(), name="m", version=None).keys() == {
         "name",
         "platform",
         "inputs",

@@ -159,8 +159,17 @@ def _estimators() -> Iterator[Rule]:
 
 def _parts() -> Iterator[Rule]:
     yield Rule(
-        "Losses and link functions: compiled arithmetic.",
-        _classes("sklearn._loss.loss", "sklearn._loss._loss", "sklearn._loss.link", "sklearn.linear_model._sgd_fast"),
+        "Losses and link functions: compiled arithmetic, and how Cython makes such an object anew from its numbers.",
+        (
+            *_classes(
+                "sklearn._loss.loss", "sklearn._loss._loss", "sklearn._loss.link", "sklearn.linear_model._sgd_fast"
+            ),
+            *(
+                ("sklearn._loss._loss", name)
+                for name in vars(import_module("sklearn._loss._loss"))
+                if name.startswith("__pyx_unpickle_Cy")
+            ),
+        ),
     )
     yield Rule(
         "Trees, binning and the pieces that ensembles, clusterings and calibration are fitted to: arrays and numbers.",

@@ -1,24 +1,17 @@
 """What a model format has to bring: the seam between the server and the libraries that run models.
 
-A format is a module with a function `load`, and an entry in `formats.REGISTRY`. Everything before it (reading requests)
-and after it (answers, metrics, limits) is shared.
+A format is a module with a function `load`, and an `Entry` in `formats.REGISTRY` or, in somebody else's distribution,
+behind an entry point. Everything before it (reading requests) and after it (answers, metrics, limits) is shared.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from modelway.server.code import Code as Code  # noqa: PLC0414 part of what formats are given
 from modelway.server.metadata import Metadata
 from modelway.server.tensors import Array, Batch, TensorSpec
-
-
-class Code(StrEnum):
-    """What a format that can run code when it is loaded may do (`spec.model.code`)."""
-
-    REFUSE = "Refuse"
-    ALLOW_LIST = "AllowList"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +21,14 @@ class LoadOptions:
     Args:
         threads: how many CPU threads one prediction may use.
         allowed_globals: exact dotted names beyond the built-in allow-list.
+        code: with TRUST a file that can run code is loaded as its library does it, without the allow-list.
         metadata: what `modelway.json` says; all fields unset where there is none.
 
     """
 
     threads: int = 1
     allowed_globals: frozenset[str] = frozenset()
+    code: Code = Code.REFUSE
     metadata: Metadata = field(default_factory=Metadata)
 
 
@@ -59,6 +54,10 @@ class Model(Protocol):
     @property
     def features(self) -> Sequence[str]:
         """Names of a row's values where the model has one input and they are known; for messages."""
+
+    @property
+    def classes(self) -> Sequence[str | int | float | bool]:
+        """A classifier's labels, in the order of its probabilities; none where they are not known."""
 
     @property
     def notes(self) -> Mapping[str, str]:

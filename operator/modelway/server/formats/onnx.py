@@ -16,7 +16,8 @@ import onnxruntime
 from modelway.artifacts.errors import ModelError
 from modelway.artifacts.reasons import Reason
 from modelway.server.formats.base import LoadOptions
-from modelway.server.metadata import FILENAME, Metadata, Tensor
+from modelway.server.formats.declared import agreed
+from modelway.server.metadata import Metadata
 from modelway.server.tensors import DTYPES, Array, Batch, TensorSpec
 
 _DATATYPES: Final = {
@@ -53,6 +54,7 @@ class OnnxModel:
     default_outputs: tuple[str, ...]
     zipmaps: Mapping[str, str] = field(default_factory=dict)
     features: tuple[str, ...] = ()
+    classes: tuple[str | int | float | bool, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
     platform: str = "onnxruntime_onnx"
 
@@ -92,8 +94,8 @@ def load(path: Path, options: LoadOptions) -> OnnxModel:
         for node in session.get_outputs()
     )
     metadata = options.metadata
-    inputs = _agreed(inputs, metadata.inputs, "inputs")
-    declared = _agreed(outputs, metadata.outputs, "outputs")
+    inputs = agreed(inputs, metadata.inputs, "inputs")
+    declared = agreed(outputs, metadata.outputs, "outputs")
     return OnnxModel(
         session,
         inputs=inputs,
@@ -101,6 +103,7 @@ def load(path: Path, options: LoadOptions) -> OnnxModel:
         default_outputs=tuple(tensor.name for tensor in metadata.outputs or outputs),
         zipmaps=zipmaps,
         features=metadata.feature_names or () if len(inputs) == 1 else (),
+        classes=metadata.classes or (),
         notes=_notes(session, metadata),
     )
 
@@ -113,36 +116,6 @@ def _spec(node: Any, path: Path) -> TensorSpec:
         )
     shape = tuple(size if isinstance(size, int) else -1 for size in node.shape or ())
     return TensorSpec(node.name, _DATATYPES[node.type], shape)
-
-
-def _agreed(own: tuple[TensorSpec, ...], declared: tuple[Tensor, ...] | None, what: str) -> tuple[TensorSpec, ...]:
-    """The model's tensors with what the metadata adds. Raises ModelError where the two contradict each other."""
-    if declared is None:
-        return own
-    by_name = {spec.name: spec for spec in own}
-    said = {tensor.name: tensor for tensor in declared}
-    for name, tensor in said.items():
-        spec = by_name.get(name)
-        if spec is None:
-            raise _contradiction(f'{what} names "{name}", where the model has {", ".join(by_name)}')
-        if tensor.datatype not in {None, spec.datatype}:
-            raise _contradiction(f'{what}: "{name}" is {tensor.datatype}, where the model has {spec.datatype}')
-        if tensor.shape is not None and not _narrows(tensor.shape, spec.shape):
-            raise _contradiction(f'{what}: "{name}" has shape {list(tensor.shape)}, the model {list(spec.shape)}')
-    if what == "inputs" and (missing := by_name.keys() - said.keys()):
-        raise _contradiction(f'{what} leaves out "{min(missing)}"')
-    return tuple(
-        TensorSpec(spec.name, spec.datatype, said[spec.name].shape or spec.shape) if spec.name in said else spec
-        for spec in own
-    )
-
-
-def _narrows(shape: tuple[int, ...], own: tuple[int, ...]) -> bool:
-    return len(shape) == len(own) and all(model in (-1, said) for said, model in zip(shape, own, strict=True))
-
-
-def _contradiction(problem: str) -> ModelError:
-    return ModelError(Reason.METADATA_INVALID, f"{FILENAME} contradicts the model: {problem}")
 
 
 def _notes(session: Any, metadata: Metadata) -> dict[str, str]:

@@ -36,7 +36,7 @@ class _IsJoblibError(Exception):
 
 
 class _Plain(pickle.Unpickler):
-    def __init__(self, file: BinaryIO, allowed: frozenset[str]) -> None:
+    def __init__(self, file: BinaryIO, allowed: frozenset[str] | None) -> None:
         super().__init__(file)
         self._allowed = allowed
 
@@ -48,7 +48,7 @@ class _Plain(pickle.Unpickler):
 
 
 class _Joblib(NumpyUnpickler):  # type: ignore[misc]
-    def __init__(self, file: BinaryIO, name: str, allowed: frozenset[str]) -> None:
+    def __init__(self, file: BinaryIO, name: str, allowed: frozenset[str] | None) -> None:
         super().__init__(name, file, ensure_native_byte_order=True)
         self._allowed = allowed
 
@@ -62,12 +62,12 @@ class _Joblib(NumpyUnpickler):  # type: ignore[misc]
         raise ForbiddenGlobalError(f"extension {code}")
 
 
-def load(path: Path, allowed: frozenset[str]) -> object:
+def load(path: Path, allowed: frozenset[str] | None) -> object:
     """The object in a file.
 
     Args:
         path: a pickle, or a joblib file, compressed or not.
-        allowed: the dotted names that it may use.
+        allowed: the dotted names that it may use; None where the file is trusted to run code.
 
     Raises ModelError: FORBIDDEN_GLOBAL, MODEL_LOAD_FAILED for a file that is broken; OSError.
 
@@ -85,7 +85,7 @@ def load(path: Path, allowed: frozenset[str]) -> object:
         ) from error
 
 
-def _read(file: BinaryIO, content: BinaryIO | str, name: str, allowed: frozenset[str]) -> object:
+def _read(file: BinaryIO, content: BinaryIO | str, name: str, allowed: frozenset[str] | None) -> object:
     if isinstance(content, str):
         raise pickle.UnpicklingError("joblib before 0.10 kept arrays in files of their own; save the model anew")
     if content is not file:  # compressed
@@ -97,8 +97,8 @@ def _read(file: BinaryIO, content: BinaryIO | str, name: str, allowed: frozenset
         return _Joblib(file, name, allowed).load()
 
 
-def _check(module: str, name: str, allowed: frozenset[str]) -> None:
-    if f"{module}.{name}" not in allowed:
+def _check(module: str, name: str, allowed: frozenset[str] | None) -> None:
+    if allowed is not None and f"{module}.{name}" not in allowed:
         raise ForbiddenGlobalError(f"{module}.{name}")
 
 

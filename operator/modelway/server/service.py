@@ -1,0 +1,203 @@
+"""One model being served: its phase, its engine, its metrics, and what becomes of whatever goes wrong.
+
+What HTTP (`app`) and gRPC (`rpc`) share. Invariants: every request gets exactly one answer and is counted once; errors
+are one sentence; nothing of Python's shows outside; the event loop does not run a model that is not known to be fast,
+nor decode a large body (`engine`). Used from one event loop.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from enum import StrEnum
+from functools import partial
+from typing import Any, Final
+
+import structlog
+
+from modelway.server.engine import Engine, Outcome
+from modelway.server.errors import RequestError
+from modelway.server.exchange import Answer
+from modelway.server.loading import Loaded
+from modelway.server.metrics import Metrics
+from modelway.server.options import ServerOptions
+from modelway.server.signature import Signature
+from modelway.server.tally import Tally
+from modelway.server.wire import Request
+
+Parse = Callable[[bytes, Signature], Request]
+Render = Callable[..., Answer]
+"""As `wire.Wire.render`: (outputs, request, *, name, version) -> Answer."""
+Tell = Callable[[RequestError], Answer]
+"""How a protocol tells what went wrong."""
+
+# What nginx counts for a client that hung up before its answer; it reads none.
+CLIENT_CLOSED_REQUEST: Final = 499
+
+
+class Phase(StrEnum):
+    """Where the server is in its life."""
+
+    LOADING = "loading"
+    READY = "ready"
+    DRAINING = "draining"
+
+
+class Service:
+    """One model, whatever the protocol."""
+
+    def __init__(self, options: ServerOptions, *, tally: Tally | None = None, worker: int = 0) -> None:
+        self.options = options
+        self._tally = tally or Tally()
+        self._worker = worker
+        self.phase = Phase.LOADING
+        self.in_flight = 0
+        self.engine: Engine | None = None
+        self.metrics = self._metrics(options.version)
+        self._log = structlog.get_logger()
+        self._watchers: set[Callable[[Phase], Awaitable[None]]] = set()
+        self._telling: set[asyncio.Future[None]] = set()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether new traffic is welcome."""
+        return self.phase is Phase.READY
+
+    @property
+    def is_alive(self) -> bool:
+        """False when no thread will come back: then only a new process helps."""
+        return self.engine is None or not self.engine.pool.is_stuck
+
+    @property
+    def loaded(self) -> Loaded:
+        """The model. Raises RequestError (503) while there is none."""
+        if self.engine is None:
+            raise not_ready()
+        return self.engine.loaded
+
+    @property
+    def version(self) -> str | None:
+        """The version to show; while the model is being loaded, the one that was said."""
+        return self.options.version if self.engine is None else self.engine.loaded.version
+
+    def serve(self, loaded: Loaded) -> None:
+        """Begin to answer predictions."""
+        options = self.options
+        if loaded.version != options.version:
+            self.metrics = self._metrics(loaded.version)
+        self.engine = Engine(
+            loaded,
+            concurrency=options.concurrency,
+            queue=options.queue,
+            timeout=options.timeout,
+            max_batch=options.max_batch,
+            max_wait=options.max_wait,
+            on_batch=self.metrics.batched,
+        )
+        self.metrics.loaded(format_name=loaded.format, platform=loaded.model.platform, seconds=loaded.seconds)
+        self._enter(Phase.READY)
+
+    def drain(self) -> None:
+        """Go on answering, and ask every client to connect anew elsewhere."""
+        self._enter(Phase.DRAINING)
+
+    @contextlib.contextmanager
+    def watched(self, watcher: Callable[[Phase], Awaitable[None]]) -> Iterator[None]:
+        """For the length of a block, tell `watcher` of each new phase."""
+        self._watchers.add(watcher)
+        try:
+            yield
+        finally:
+            self._watchers.discard(watcher)
+
+    def begin(
+        self, protocol: str, parse: Parse, render: Render, *, body: bytes, start: float, tell: Tell
+    ) -> Answer | Coroutine[Any, Any, Answer]:
+        """Answer a prediction: at once where its model runs on the event loop, else give what to wait for.
+
+        Args:
+            protocol: for the metrics: v1, v2 or grpc.
+            parse: reads the request.
+            render: writes the answer.
+            body: the request.
+            start: when it came, `time.perf_counter()`.
+            tell: makes the answer of an error.
+
+        """
+        self.in_flight += 1
+        try:
+            outcome = self._begun(parse, render, body, start)
+        except Exception as error:  # noqa: BLE001 all errors end in _failed
+            return self._done(protocol, start, tell(self._failed(protocol, error)))
+        if isinstance(outcome, tuple):
+            answer, rows = outcome
+            self.metrics.rows(protocol, rows)
+            return self._done(protocol, start, answer)
+        return self._later(protocol, start, outcome, tell)
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
+        for watcher in self._watchers:
+            telling = asyncio.ensure_future(watcher(phase))
+            self._telling.add(telling)  # the loop itself holds tasks weakly
+            telling.add_done_callback(self._telling.discard)
+
+    def _begun(self, parse: Parse, render: Render, body: bytes, start: float) -> Outcome[Answer]:
+        engine = self.engine
+        if engine is None:
+            raise not_ready()
+        loaded = engine.loaded
+        return engine.begin(
+            partial(parse, body, loaded.signature),
+            partial(render, name=self.options.name, version=loaded.version),
+            size=len(body),
+            start=start,
+        )
+
+    async def _later(
+        self, protocol: str, start: float, outcome: Coroutine[Any, Any, tuple[Answer, int]], tell: Tell
+    ) -> Answer:
+        try:
+            answer, rows = await outcome
+        except asyncio.CancelledError:
+            self.in_flight -= 1
+            self.metrics.count(protocol, CLIENT_CLOSED_REQUEST)
+            raise
+        except Exception as error:  # noqa: BLE001 all errors end in _failed
+            return self._done(protocol, start, tell(self._failed(protocol, error)))
+        self.metrics.rows(protocol, rows)
+        return self._done(protocol, start, answer)
+
+    def _done(self, protocol: str, start: float, answer: Answer) -> Answer:
+        self.in_flight -= 1
+        self.metrics.predicted(protocol, time.perf_counter() - start)
+        self.metrics.count(protocol, answer.status)
+        return answer
+
+    def _failed(self, protocol: str, error: Exception) -> RequestError:
+        """The one place for what went wrong: what was foreseen, the model's errors, and ours."""
+        if isinstance(error, RequestError):
+            return error
+        self._log.error("prediction_failed", protocol=protocol, error=type(error).__name__, exc_info=error)
+        return RequestError(500, f"the model failed on this request: {_first_line(error)}")
+
+    def _metrics(self, version: str | None) -> Metrics:
+        options = self.options
+        return Metrics(
+            model=options.name,
+            version=version or "",
+            revision=options.revision,
+            in_flight=lambda: self.in_flight,
+            tally=self._tally,
+            worker=self._worker,
+        )
+
+
+def not_ready() -> RequestError:
+    """What is told while there is no model yet."""
+    return RequestError(503, "the model is still being loaded; try again", headers={"retry-after": "1"})
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0][:200]}" if text else type(error).__name__
