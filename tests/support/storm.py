@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from modelway.api.kinds import CHILD_KINDS, LEASE, MODEL_DEPLOYMENT, POD
+from modelway.api.kinds import CHILD_KINDS, DEPLOYMENT, LEASE, MODEL_DEPLOYMENT, POD
+from modelway.api.names import LABEL_NAME
 from modelway.plan import Object
 from support.cluster import KINDS, Cluster, Deployed, Namespace, content, spec_of
 from support.operator import OperatorProcess
@@ -147,8 +148,16 @@ class Storm:
 
 
 def state(namespace: Namespace) -> dict[str, Object]:
-    """What there is, without what depends on when and how often something happened."""
+    """What there is, without what depends on when and how often something happened.
+
+    How many pods an autoscaler has found, for instance: it goes on from the count before it. Within its bounds any is right.
+    """
     found = {}
+    bounds = {
+        obj["metadata"]["name"]: scaling
+        for obj in namespace.find(MODEL_DEPLOYMENT)
+        if (scaling := obj["spec"]["serving"].get("autoscaling"))
+    }
     for kind in (*CHILD_KINDS, MODEL_DEPLOYMENT):
         for obj in namespace.find(kind):
             if obj["metadata"]["name"] == "kube-root-ca.crt":
@@ -157,17 +166,34 @@ def state(namespace: Namespace) -> dict[str, Object]:
             bare.pop("revision", None)
             bare["metadata"] = {key: bare["metadata"].get(key) for key in ("labels", "annotations")}
             bare["metadata"]["annotations"] = _timeless(bare["metadata"]["annotations"] or {})
+            scaling = bounds.get(_owner(obj))
             if kind == MODEL_DEPLOYMENT:
                 bare["conditions"] = {one["type"]: one["status"] for one in obj["status"]["conditions"][:3]}
-                bare["stable"] = obj["status"]["stable"]
+                stable = obj["status"]["stable"]
+                counts = {key: _count(stable[key], scaling) for key in ("replicas", "readyReplicas")}
+                bare["stable"] = stable | counts
+            if kind == DEPLOYMENT:
+                bare["spec"] = bare["spec"] | {"replicas": _count(bare["spec"]["replicas"], scaling)}
             text = json.dumps(bare, sort_keys=True).replace(namespace.name, "NAMESPACE")
             found[f"{kind.name} {obj['metadata']['name']}"] = json.loads(text)
     for deployment in namespace.find(KINDS["Deployment"]):
         pods = [
             pod for pod in namespace.find(POD) if pod["metadata"]["name"].startswith(deployment["metadata"]["name"])
         ]
-        found[f"pods of {deployment['metadata']['name']}"] = {"count": len(pods)}
+        count = _count(len(pods), bounds.get(_owner(deployment)))
+        found[f"pods of {deployment['metadata']['name']}"] = {"count": count}
     return found
+
+
+def _owner(obj: Object) -> str:
+    """The ModelDeployment that an object is, or belongs to."""
+    return obj["metadata"].get("labels", {}).get(LABEL_NAME, obj["metadata"]["name"])
+
+
+def _count(pods: int, autoscaling: Object | None) -> int | str:
+    if autoscaling and autoscaling["minReplicas"] <= pods <= autoscaling["maxReplicas"]:
+        return "within the autoscaler's bounds"
+    return pods
 
 
 def undisturbed(cluster: Cluster, wanted: dict[str, Object]) -> dict[str, Object]:

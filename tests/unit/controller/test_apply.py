@@ -198,7 +198,8 @@ class TestRepair:
         writes, refusals = await settled.carry_out(plan_for())
         assert refusals == {}
         assert writes[-1] == f"replace Service {NAME} by modelway"
-        assert len(settled.cluster.objects["Service", NAME]["spec"]["ports"]) == 1
+        ports = settled.cluster.objects["Service", NAME]["spec"]["ports"]
+        assert [port["name"] for port in ports] == ["http", "grpc"]
 
     async def test_the_address_of_a_service_stays(self, settled):
         settled.cluster.edit(SERVICE, NAME, spec__externalName="x", spec__selector={"app": "other"})
