@@ -83,7 +83,8 @@ test-unit: venv ## pure tests and single processes; seconds
 	@$(PYTEST) tests/unit
 
 .PHONY: test-integration
-test-integration: venv ## the operator against a real control plane with simulated nodes; no root
+test-integration: venv ## the operator against a real control plane with simulated nodes; root only to install a browser
+	@python3 -m hack.browser
 	@$(PYTEST) tests/integration
 
 .PHONY: test-e2e
@@ -93,6 +94,11 @@ test-e2e: venv cluster images install ## real pods, requests and S3 on the local
 .PHONY: test-faults
 test-faults: venv ## long: kill the operator at random points, stop the API server
 	@$(PYTEST) tests/faults -m faults
+
+.PHONY: fuzz
+fuzz: venv ## long: MINUTES= of fuzzing (10) for each part of the model server that reads what strangers send; PARTS=
+	@$(UV) sync --frozen --quiet --group fuzz
+	@PYTHONPATH=tests .venv/bin/python -m fuzz --minutes $(or $(MINUTES),10) $(PARTS)
 
 
 ##### generated files: crds, docs

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from hack.generated import ROOT, between_markers, main, prose, table
 
-from modelway.server.metadata import Metadata
+from modelway.server.metadata import CHOICES, Metadata
 
 SCHEMA = ROOT / "docs" / "modelway.schema.json"
 PAGE = ROOT / "docs" / "packing.md"
@@ -29,12 +30,29 @@ _IDENTITY = {
 
 def files() -> dict[Path, str]:
     """What should be in the files."""
-    schema = Metadata.model_json_schema(by_alias=True)
+    schema = _schema()
     return {
-        SCHEMA: json.dumps(_IDENTITY | {name: value for name, value in schema.items() if name != "title"}, indent=2)
-        + "\n",
+        SCHEMA: json.dumps(_IDENTITY | schema, indent=2) + "\n",
         PAGE: between_markers(PAGE.read_text(), "fields", fields(schema)),
     }
+
+
+def _schema() -> dict[str, Any]:
+    """The schema of the file: that of the whole at the top, those of the objects in it under `$defs`."""
+    (whole,), parts = msgspec.json.schema_components([Metadata], ref_template="#/$defs/{name}")
+    own = parts.pop(whole["$ref"].rsplit("/", 1)[-1])
+    schema = {"$defs": dict(sorted(parts.items()))} | {name: value for name, value in own.items() if name != "title"}
+    plain: dict[str, Any] = json.loads(json.dumps(schema), object_hook=_tidied)
+    return plain
+
+
+def _tidied(part: dict[str, Any]) -> dict[str, Any]:
+    """A part of msgspec's schema with choices in the order of the code, and without what says nothing."""
+    if part.get("required") == []:
+        del part["required"]
+    if isinstance(part.get("enum"), list):
+        part |= {"type": "string", "enum": next(list(one) for one in CHOICES.values() if {*one} == {*part["enum"]})}
+    return part
 
 
 def fields(schema: Mapping[str, Any]) -> str:
@@ -71,8 +89,8 @@ def _type(field: Mapping[str, Any]) -> str:
         return f"[{name}](#{name.lower()})"
     if "enum" in field:
         return ", ".join(f"`{choice}`" for choice in field["enum"])
-    if "items" in field:
-        return f"list of {_type(field['items'])}" if field["items"] else "list"
+    if field.get("type") == "array":
+        return f"list of {_type(field['items'])}" if "items" in field else "list"
     return "time" if field.get("format") == "date-time" else str(field.get("type", "anything"))
 
 

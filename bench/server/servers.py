@@ -187,7 +187,7 @@ def serve(
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            env=os.environ | threads | environ,
+            env=_as_images() | threads | environ,
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -199,6 +199,11 @@ def serve(
         yield running
     finally:
         running.end()
+
+
+def _as_images() -> dict[str, str]:
+    """The environment without what would compile Python's sources at every start: images hold bytecode."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _until_answered(running: Running, began: float, probe: tuple[str, bytes]) -> None:

@@ -6,6 +6,8 @@ commands are light, and the work is imported where it is done.
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -37,7 +39,9 @@ def version() -> None:
 def run_operator() -> None:
     """Run the operator (configured by environment)."""
     from modelway.cli import logs
-    from modelway.controller import app
+
+    with _of_the_operator():
+        from modelway.controller import app
 
     logs.configure()
     sys.exit(app.main())
@@ -49,13 +53,26 @@ def crds(output: Path | None) -> None:
     """Print the CustomResourceDefinition, for `kubectl apply --server-side -f -`."""
     import orjson
 
-    from modelway.api import crd
+    with _of_the_operator():
+        from modelway.api import crd
 
     text = orjson.dumps(crd.render(), option=orjson.OPT_INDENT_2).decode()
     if output is None:
         click.echo(text)
     else:
         output.write_text(text + "\n")
+
+
+@contextmanager
+def _of_the_operator() -> Iterator[None]:
+    """Around an import: what the model server's image does without is told, not traced back."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        raise click.ClickException(
+            f"{missing.name} is not installed: this is a command of the operator; use its image, "
+            "or pip install 'modelway[operator]'"
+        ) from missing
 
 
 main.add_command(serve)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import structs
+
 from modelway.packing import exporters, originals, rows, writing
 from modelway.packing.anchors import Anchors, of_estimator
 from modelway.packing.exporter import Exporter, Precision
@@ -91,14 +93,13 @@ def _finish(gate: Gate, attempt: Attempt, exporter: Exporter, *, takes_missing: 
         if gate.rows.given or not source.golden
         else ()
     )
-    metadata = source.model_copy(
-        update={
-            "format": "onnx",
-            "file": FILE,
-            "golden": (*source.golden, *own),
-            "producer": _producer(original, exporter),
-            **writing.described(original.model, nullable=takes_missing, outputs=attempt.loaded.outputs),
-        }
+    metadata = structs.replace(
+        source,
+        format="onnx",
+        file=FILE,
+        golden=(*source.golden, *own),
+        producer=_producer(original, exporter),
+        **writing.described(original.model, nullable=takes_missing, outputs=attempt.loaded.outputs),
     )
     (gate.folder / FILE).write_bytes(attempt.exported.SerializeToString())
     writing.write(metadata, gate.folder)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import onnx
+from msgspec import structs
 
 from modelway.artifacts.errors import ModelError
 from modelway.packing import parity, writing
@@ -108,7 +109,7 @@ class Gate:
         source = self.original.metadata
         metadata = Metadata(format="onnx", file=FILE, transform=source.transform)
         if source.transform is not None:
-            metadata = metadata.model_copy(update={"inputs": source.inputs, "feature_names": source.feature_names})
+            metadata = structs.replace(metadata, inputs=source.inputs, feature_names=source.feature_names)
             self._copy_transform()
         writing.write(metadata, self.folder)
         try:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import structs
+
 from modelway.artifacts import digest
 from modelway.packing import samples, saving, writing
 from modelway.packing.errors import UnwritableError
@@ -71,17 +73,16 @@ def pack(
     with _opened(target, beside=to is None) as folder:
         metadata = _gathered(model, transform, folder, trusted, beside=to is None)
         if metadata.transform is not None and metadata.transform.module is not None and metadata.inputs is None:
-            metadata = metadata.model_copy(update={"inputs": _inputs(rows)})
+            metadata = structs.replace(metadata, inputs=_inputs(rows))
         found = _loaded(folder, metadata, trusted)
         sample = samples.read(Path(rows), found) if isinstance(rows, (str, Path)) else samples.of(rows, found)
         said = {"version": version, "training_time": training_time}
-        metadata = metadata.model_copy(
-            update={
-                **_described(found, sample),
-                "golden": writing.golden(found, sample.tensors, tolerance),
-                "producer": (metadata.producer or {}) | writing.producer(saving.LIBRARIES[metadata.format or ""]),
-                **{name: value for name, value in said.items() if value is not None},
-            }
+        metadata = structs.replace(
+            metadata,
+            **_described(found, sample),
+            golden=writing.golden(found, sample.tensors, tolerance),
+            producer=(metadata.producer or {}) | writing.producer(saving.LIBRARIES[metadata.format or ""]),
+            **{name: value for name, value in said.items() if value is not None},
         )
         _loaded(folder, metadata, trusted)
     return Packed(target, digest.of_path(target).value, metadata)
@@ -125,14 +126,14 @@ def _gathered(model: object, transform: object, folder: Path, trust: Trust, *, b
         return metadata
     if not isinstance(transform, (str, Path)):
         file, _ = saving.save(transform, folder, "transform")
-        return metadata.model_copy(update={"transform": Transform(file=file)})
+        return structs.replace(metadata, transform=Transform(file=file))
     path = Path(transform)
     if not path.is_file():
         raise UnwritableError(f"there is no transform at {path}")
     if path.resolve().parent != folder.resolve():
         shutil.copyfile(path, folder / path.name)
     kind = {"module": path.name} if path.suffix == _MODULE else {"file": path.name}
-    return metadata.model_copy(update={"transform": Transform(**kind)})
+    return structs.replace(metadata, transform=Transform(**kind))
 
 
 def _copied(model: Path, located: Located, folder: Path, *, beside: bool) -> Metadata:
@@ -143,8 +144,8 @@ def _copied(model: Path, located: Located, folder: Path, *, beside: bool) -> Met
             elif path.name != FILENAME:
                 shutil.copyfile(path, folder / path.name)
     root = model if model.is_dir() else model.parent
-    return located.metadata.model_copy(
-        update={"format": located.format, "file": located.path.relative_to(root).as_posix(), "golden": ()}
+    return structs.replace(
+        located.metadata, format=located.format, file=located.path.relative_to(root).as_posix(), golden=()
     )
 
 

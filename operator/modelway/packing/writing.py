@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
+import msgspec
 import numpy as np
 
 from modelway import __version__
@@ -19,6 +20,9 @@ from modelway.packing.errors import UnwritableError
 from modelway.server.formats.base import Model
 from modelway.server.metadata import FILENAME, Golden, Metadata, Tensor
 from modelway.server.tensors import Array, Batch, TensorSpec
+
+if TYPE_CHECKING:
+    from modelway.server.metadata import Datatype
 
 GOLDEN_ROWS: Final = 5
 _STAGING: Final = ".modelway-unfinished"
@@ -60,7 +64,7 @@ def _empty(target: Path) -> None:
 
 def write(metadata: Metadata, where: Path) -> None:
     """Write `modelway.json` into a folder: a field a line, for people to read."""
-    said = metadata.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+    said = msgspec.to_builtins(metadata)
     lines = [f"  {_json(name)}: {_list(value) if name == 'golden' else _json(value)}" for name, value in said.items()]
     (where / FILENAME).write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
@@ -81,7 +85,7 @@ def described(
         "inputs": tuple(
             Tensor(
                 name=spec.name,
-                datatype=spec.datatype,
+                datatype=cast("Datatype", spec.datatype),
                 shape=spec.shape,
                 nullable=(spec.nullable and nullable is not False) or None,
                 lenient=spec.lenient or None,
@@ -89,7 +93,8 @@ def described(
             for spec in model.inputs
         ),
         "outputs": tuple(
-            Tensor(name=name, datatype=given[name].datatype, shape=given[name].shape) for name in model.default_outputs
+            Tensor(name=name, datatype=cast("Datatype", given[name].datatype), shape=given[name].shape)
+            for name in model.default_outputs
         ),
         "feature_names": tuple(model.features) or None,
         "classes": tuple(model.classes) or None,

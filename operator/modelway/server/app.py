@@ -9,14 +9,14 @@ from typing import Any, Final
 
 from modelway import __version__
 from modelway.server import body as json_body
-from modelway.server import descriptions, v1, v2
+from modelway.server import descriptions, openapi, page, v1, v2
 from modelway.server.errors import InvalidInputError, RequestError
 from modelway.server.exchange import Answer, HttpRequest
 from modelway.server.loading import Loaded
 from modelway.server.media import parser
 from modelway.server.metrics import CONTENT_TYPE
 from modelway.server.options import ServerOptions
-from modelway.server.service import Phase, Render, Service
+from modelway.server.service import Phase, Render, Service, not_ready
 from modelway.server.tally import Tally
 
 Handler = Callable[[HttpRequest], Answer]
@@ -33,10 +33,14 @@ class App(Service):
         self._predict: dict[str, str] = {}
         self._get: dict[str, Handler] = {}
         self._post: dict[str, Handler] = {}
+        self._page: Answer | None = None
+        self._openapi: Answer | None = None
         self._route()
 
     def serve(self, loaded: Loaded) -> None:
         """Begin to answer predictions."""
+        self._page = page.render(loaded, self.options.name)
+        self._openapi = _json(openapi.document(loaded.signature, self.options.name, loaded.version))
         super().serve(loaded)
         self._route()
 
@@ -61,6 +65,8 @@ class App(Service):
         """Make the tables; again when the model's version is known, which stands in some paths."""
         name, version = self.options.name, self.version
         self._get = {
+            "/": self._home,
+            "/openapi.json": lambda _: _made(self._openapi),
             "/v1/models": lambda _: _json({"models": [name]}),
             "/v2": self._v2_server,
             "/v2/health/live": lambda _: _json({"live": self.is_alive}, ok=self.is_alive),
@@ -118,6 +124,11 @@ class App(Service):
                 return f"Servable not found for request: Specific({name}, {asked[:80]}); {own}"
         return f"there is nothing at {path[:200]}"
 
+    def _home(self, request: HttpRequest) -> Answer:
+        if not page.is_wanted(request.header(b"accept")):
+            raise RequestError(404, self._no_such_path(request.path))
+        return _made(self._page)
+
     def _v1_status(self, _request: HttpRequest) -> Answer:
         status = descriptions.v1_status(
             name=self.options.name, version=self.version, ready=self.is_ready, state=_STATES[self.phase]
@@ -143,6 +154,13 @@ class App(Service):
             raise InvalidInputError("ready: expected true or false")
         entry = descriptions.v2_index(name=self.options.name, version=self.version, ready=self.is_ready)
         return _json([entry] if self.is_ready or not only_ready else [])
+
+
+def _made(answer: Answer | None) -> Answer:
+    """What is made of the model when it is loaded. Raises RequestError (503) before that."""
+    if answer is None:
+        raise not_ready()
+    return answer
 
 
 def _no_repository(_request: HttpRequest) -> Answer:

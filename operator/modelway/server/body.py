@@ -7,6 +7,7 @@ import orjson
 from modelway.server.arrays import describe
 from modelway.server.errors import InvalidInputError
 
+_FEW = 16
 _NON_FINITE = (b"NaN", b"Infinity", b"-Infinity", b"nan", b"inf", b"-inf")
 
 
@@ -24,8 +25,27 @@ def read_object(body: bytes) -> dict[str, Any]:
 
 
 def may_hold_booleans(body: bytes) -> bool:
-    """Whether a `true` or `false` stands anywhere: two searches at memory speed that save a walk over all values."""
-    return b"true" in body or b"false" in body
+    """Whether a `true` or `false` stands anywhere: searches at memory speed that save a walk over all values."""
+    return _holds(body, b"true", b"u") or _holds(body, b"false", b"l")
+
+
+def holds_numbers_alone(body: bytes) -> bool:
+    """Whether behind the first name of a JSON object there are no texts, booleans, nulls, nor further names."""
+    start = body.find(b":")
+    # tr-u-e, n-u-ll, fa-l-se
+    return body.find(b'"', start) < 0 and body.find(b"u", start) < 0 and body.find(b"l", start) < 0
+
+
+def _holds(body: bytes, word: bytes, letter: bytes) -> bool:
+    """`word in body`, by a letter that is rare among numbers: to look for a word takes thirty times as long."""
+    position = -1
+    for _ in range(_FEW):
+        position = body.find(letter, position + 1)
+        if position < 0:
+            return False
+        if body.startswith(word, max(0, position - word.index(letter))):
+            return True
+    return word in body
 
 
 def write(value: object) -> bytes:

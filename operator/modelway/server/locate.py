@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import structs
+
 from modelway.artifacts.errors import ModelError
 from modelway.artifacts.reasons import Reason
 from modelway.server import metadata as metadata_file
@@ -43,8 +45,8 @@ def locate(model: Path, *, format_name: str | None = None) -> Located:
         from modelway.server import mlflow  # noqa: PLC0415 reads YAML, which only such folders need
 
         flavour = mlflow.read(model, said_name)
-        said = {field: getattr(metadata, field) for field in metadata.model_fields_set}
-        path, name, metadata = flavour.path, flavour.format, flavour.metadata.model_copy(update=said)
+        said = {field: value for field, value in structs.asdict(metadata).items() if value is not None}
+        path, name, metadata = flavour.path, flavour.format, structs.replace(flavour.metadata, **said)
     else:
         path, name = _found(model, said_name, metadata)
     return Located(path, name, _entry(name), metadata)

@@ -3,13 +3,19 @@
 Everything in it is optional and so is the file: the server finds out what it can from the model. What is said and
 contradicts the model is refused when the model is loaded, as is a field that is not known: a typing mistake in
 `golden` would otherwise be a check that never runs.
+
+The types are msgspec's, which cost the server's start next to nothing. They check what is read, not what Python code
+puts into them; whoever writes the file loads it again (`packing`).
 """
 
+import re
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+import msgspec
+import orjson
+from msgspec import Meta, Struct
 
 from modelway.artifacts.errors import ModelError
 from modelway.artifacts.reasons import Reason
@@ -19,116 +25,124 @@ FILENAME = "modelway.json"
 Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"
 ]
-Dimension = Annotated[int, Field(ge=-1)]
+ExtraFeatures = Literal["Refuse", "Ignore"]
+Dimension = Annotated[int, Meta(ge=-1)]
+Name = Annotated[str, Meta(min_length=1)]
+Version = Annotated[str, Meta(max_length=128)]
+ZonedTime = Annotated[datetime, Meta(tz=True)]
+
+# Of fields with few values, in the order that people read them; msgspec sorts them and does not name them.
+CHOICES: Final = {"datatype": get_args(Datatype), "extraFeatures": get_args(ExtraFeatures)}
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True, protected_namespaces=()
-    )
+class _Strict(Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    pass
 
 
-class Tensor(_Strict):
+class Tensor(_Strict, frozen=True, kw_only=True):
     """An input or output of the model."""
 
-    name: str = Field(min_length=1, description="The name by which requests and answers call it.")
-    datatype: Datatype | None = Field(
-        default=None, description="Open Inference Protocol datatype. Left out: what the model itself says."
-    )
-    shape: tuple[Dimension, ...] | None = Field(
-        default=None, description="Sizes; the first is the number of rows and -1 is any. Left out: the model's own."
-    )
-    nullable: bool | None = Field(
-        default=None,
-        description="Whether a value may be missing (null, NaN). Left out: what the model's library says of it.",
-    )
-    lenient: bool | None = Field(
-        default=None,
-        description="Whether datatypes that fit without loss are taken (FP32 for FP64). Left out: the format's own.",
-    )
+    name: Annotated[str, Meta(min_length=1, description="The name by which requests and answers call it.")]
+    datatype: Annotated[
+        Datatype | None, Meta(description="Open Inference Protocol datatype. Left out: what the model itself says.")
+    ] = None
+    shape: Annotated[
+        tuple[Dimension, ...] | None,
+        Meta(description="Sizes; the first is the number of rows and -1 is any. Left out: the model's own."),
+    ] = None
+    nullable: Annotated[
+        bool | None,
+        Meta(description="Whether a value may be missing (null, NaN). Left out: what the model's library says of it."),
+    ] = None
+    lenient: Annotated[
+        bool | None,
+        Meta(
+            description="Whether datatypes that fit without loss are taken (FP32 for FP64). Left out: the format's own."
+        ),
+    ] = None
 
 
-class Golden(_Strict):
+class Golden(_Strict, frozen=True, kw_only=True):
     """A request whose right answer is known. The server is not ready until it has answered it so."""
 
-    instances: list[Any] | None = Field(default=None, description="Rows of a V1 request. Needs `predictions`.")
-    predictions: list[Any] | None = Field(default=None, description="What the V1 answer must be.")
-    inputs: list[dict[str, Any]] | None = Field(default=None, description="Tensors of a V2 request. Needs `outputs`.")
-    outputs: list[dict[str, Any]] | None = Field(
-        default=None, description="Tensors (name and data) that the V2 answer must hold; others are not compared."
-    )
-    tolerance: float = Field(
-        default=1e-5,
-        ge=0,
-        description="How far a number may be off: |answer - expected| <= tolerance * max(1, |expected|).",
-    )
+    instances: Annotated[list[Any] | None, Meta(description="Rows of a V1 request. Needs `predictions`.")] = None
+    predictions: Annotated[list[Any] | None, Meta(description="What the V1 answer must be.")] = None
+    inputs: Annotated[list[dict[str, Any]] | None, Meta(description="Tensors of a V2 request. Needs `outputs`.")] = None
+    outputs: Annotated[
+        list[dict[str, Any]] | None,
+        Meta(description="Tensors (name and data) that the V2 answer must hold; others are not compared."),
+    ] = None
+    tolerance: Annotated[
+        float,
+        Meta(ge=0, description="How far a number may be off: |answer - expected| <= tolerance * max(1, |expected|)."),
+    ] = 1e-5
 
-    @model_validator(mode="after")
-    def _is_one_protocol(self) -> Self:
+    def __post_init__(self) -> None:
+        """Refuse what is of both protocols, or of none."""
         v1 = (self.instances is not None, self.predictions is not None)
         v2 = (self.inputs is not None, self.outputs is not None)
         if (v1, v2) not in {((True, True), (False, False)), ((False, False), (True, True))}:
             raise ValueError("give either instances and predictions, or inputs and outputs")
-        return self
 
 
-class Transform(_Strict):
+class Transform(_Strict, frozen=True, kw_only=True):
     """Feature engineering that comes before the model: what it gives is what the model is asked with."""
 
-    file: str | None = Field(
-        default=None,
-        min_length=1,
-        description="A fitted scikit-learn transformer beside the model: pickle, joblib, skops.",
-    )
-    module: str | None = Field(
-        default=None,
-        min_length=1,
-        description="A Python file beside the model with a function `transform`; needs `code: Trust`.",
-    )
+    file: Annotated[
+        Name | None, Meta(description="A fitted scikit-learn transformer beside the model: pickle, joblib, skops.")
+    ] = None
+    module: Annotated[
+        Name | None,
+        Meta(description="A Python file beside the model with a function `transform`; needs `code: Trust`."),
+    ] = None
 
-    @model_validator(mode="after")
-    def _is_one_thing(self) -> Self:
+    def __post_init__(self) -> None:
+        """Refuse both, and neither."""
         if (self.file is None) == (self.module is None):
             raise ValueError("give either file or module")
-        return self
 
 
-class Metadata(_Strict):
+class Metadata(_Strict, frozen=True, kw_only=True):
     """The whole file."""
 
-    format: str | None = Field(
-        default=None,
-        description="The model's format, as `modelway formats` lists them.",
-    )
-    file: str | None = Field(
-        default=None, description="The model's file in the folder. Needed where several files could be it."
-    )
-    version: str | None = Field(default=None, max_length=128, description="Free text; `--version` wins over it.")
-    inputs: tuple[Tensor, ...] | None = Field(default=None, description="What the model takes.")
-    outputs: tuple[Tensor, ...] | None = Field(
-        default=None, description="What a request that asks for nothing particular is answered, in this order."
-    )
-    feature_names: tuple[str, ...] | None = Field(
-        default=None, description="Names of a row's values, in order; used in error messages."
-    )
-    extra_features: Literal["Refuse", "Ignore"] = Field(
-        default="Refuse",
-        description="What is done about named values in a request that the model has no use for: refused, or left out.",
-    )
-    classes: tuple[str | int | float | bool, ...] | None = Field(
-        default=None, description="A classifier's labels, in the order of its probabilities."
-    )
-    transform: Transform | None = Field(
-        default=None,
-        description="What is done to a request's values before the model sees them; `inputs` and `featureNames` are "
-        "then those of the transform.",
-    )
-    golden: tuple[Golden, ...] = Field(default=(), description="Requests with known answers.")
-    producer: dict[str, str] | None = Field(
-        default=None, description="Versions of what made the model: {python: 3.11.7, scikit-learn: 1.9.1}."
-    )
-    training_time: AwareDatetime | None = Field(
-        default=None, description="When the model was trained, with its time zone."
+    format: Annotated[str | None, Meta(description="The model's format, as `modelway formats` lists them.")] = None
+    file: Annotated[
+        str | None, Meta(description="The model's file in the folder. Needed where several files could be it.")
+    ] = None
+    version: Annotated[Version | None, Meta(description="Free text; `--version` wins over it.")] = None
+    inputs: Annotated[tuple[Tensor, ...] | None, Meta(description="What the model takes.")] = None
+    outputs: Annotated[
+        tuple[Tensor, ...] | None,
+        Meta(description="What a request that asks for nothing particular is answered, in this order."),
+    ] = None
+    feature_names: Annotated[
+        tuple[str, ...] | None, Meta(description="Names of a row's values, in order; used in error messages.")
+    ] = None
+    extra_features: Annotated[
+        ExtraFeatures,
+        Meta(
+            description="What is done about named values in a request that the model has no use for: "
+            "refused, or left out."
+        ),
+    ] = "Refuse"
+    classes: Annotated[
+        tuple[str | int | float | bool, ...] | None,
+        Meta(description="A classifier's labels, in the order of its probabilities."),
+    ] = None
+    transform: Annotated[
+        Transform | None,
+        Meta(
+            description="What is done to a request's values before the model sees them; `inputs` and `featureNames` "
+            "are then those of the transform."
+        ),
+    ] = None
+    golden: Annotated[tuple[Golden, ...], Meta(description="Requests with known answers.")] = ()
+    producer: Annotated[
+        dict[str, str] | None,
+        Meta(description="Versions of what made the model: {python: 3.11.7, scikit-learn: 1.9.1}."),
+    ] = None
+    training_time: Annotated[ZonedTime | None, Meta(description="When the model was trained, with its time zone.")] = (
+        None
     )
 
 
@@ -142,10 +156,35 @@ def read(folder: Path) -> Metadata:
     except OSError as error:
         raise ModelError(Reason.METADATA_INVALID, f"{FILENAME} cannot be read: {error.strerror}") from error
     try:
-        return Metadata.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        document = orjson.loads(text)  # which tells line and column, where msgspec counts bytes
+    except orjson.JSONDecodeError as error:
+        raise ModelError(Reason.METADATA_INVALID, f"{FILENAME} is wrong: Invalid JSON: {error}") from error
+    try:
+        return msgspec.convert(document, Metadata)
+    except msgspec.ValidationError as error:
+        field, problem = _told(str(error), document)
         place = f" in {field}" if field else ""
-        raise ModelError(Reason.METADATA_INVALID, f"{FILENAME} is wrong{place}: {first['msg']}{more}") from error
+        raise ModelError(Reason.METADATA_INVALID, f"{FILENAME} is wrong{place}: {problem}") from error
+
+
+def _told(message: str, document: object) -> tuple[str, str]:
+    """The field that msgspec's message is about (`golden.0.tolerance`), and what is wrong with it."""
+    problem, _, path = message.partition(" - at `$")
+    place = _steps(path.removesuffix("`"), document)
+    if found := re.fullmatch("Object (contains unknown|missing required) field `(.*)`", problem, re.DOTALL):
+        place.append(found[2])
+        problem = "Extra inputs are not permitted" if found[1] == "contains unknown" else "Field required"
+    elif problem.startswith("Invalid enum value"):
+        problem += f"; it should be one of {', '.join(CHOICES[place[-1]])}"
+    return ".".join(place), problem
+
+
+def _steps(path: str, document: Any) -> list[str]:
+    """`.golden[0].tolerance` as its parts. msgspec leaves out which key of a mapping: `.producer[...]`."""
+    steps: list[str] = []
+    for step in re.findall(r"\w+|\.\.\.", path):
+        if step == "...":
+            step = next(key for key, value in document.items() if not isinstance(value, str))  # noqa: PLW2901
+        document = document[int(step) if isinstance(document, list) else step]
+        steps.append(step)
+    return steps

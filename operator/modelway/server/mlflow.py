@@ -15,7 +15,7 @@ import yaml
 
 from modelway.artifacts.errors import ModelError
 from modelway.artifacts.reasons import Reason
-from modelway.server.metadata import Metadata, Tensor
+from modelway.server.metadata import Datatype, Metadata, Tensor
 
 FILENAME: Final = "MLmodel"
 _LARGEST: Final = 16 * 2**20
@@ -28,7 +28,7 @@ _FLAVOURS: Final = {
     "sklearn": ("pickled_model", "sklearn_version"),
 }
 _LIBRARIES: Final = {"sklearn": "scikit-learn"}
-_DATATYPES: Final = {
+_DATATYPES: Final[Mapping[str, Datatype]] = {
     "boolean": "BOOL",
     "integer": "INT32",
     "long": "INT64",
@@ -166,10 +166,7 @@ def _columns(columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             )
     if "BYTES" not in datatypes:
         return {"feature_names": names}
-    inputs = tuple(
-        Tensor.model_validate({"name": name, "datatype": datatype})
-        for name, datatype in zip(names, datatypes, strict=True)
-    )
+    inputs = tuple(Tensor(name=name, datatype=datatype) for name, datatype in zip(names, datatypes, strict=True))
     return {"inputs": inputs}
 
 

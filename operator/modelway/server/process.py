@@ -5,6 +5,7 @@ do are imported by `worker`, after the fork.
 """
 
 import contextlib
+import gc
 import os
 import resource
 import signal
@@ -52,6 +53,7 @@ def _end_at_once(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _serve_alone(options: ServerOptions, listener: socket.socket) -> int:
+    gc.disable()  # a hundred collections of what libraries are made of, which find nothing; `worker` ends that
     from modelway.server import worker  # noqa: PLC0415 see above
 
     worker.serve(options, listener)
@@ -60,6 +62,7 @@ def _serve_alone(options: ServerOptions, listener: socket.socket) -> int:
 
 def _work(options: ServerOptions, channel: socket.socket, tally: Tally, index: int) -> NoReturn:
     """Be one of several workers until the supervisor closes the channel. Ends the process."""
+    gc.disable()  # likewise
     from modelway.server import worker  # noqa: PLC0415 see above
 
     code = 1

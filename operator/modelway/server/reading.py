@@ -90,40 +90,50 @@ class Reader:
     def feed(self, data: bytes) -> None:
         """Read. Raises RequestError when this cannot be, or must not become, a request; nothing may be fed after it."""
         was_in_head = self._is_in_head
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._decline(data[upgrade.args[0] :])
-        except httptools.HttpParserError as error:
-            if isinstance(error.__context__, RequestError):
-                raise error.__context__ from None
-            raise RequestError(400, f"this is not HTTP/1.1: {error}", headers=_CLOSE) from None
+        rest = data
+        while rest:
+            rest = self._parse(rest)
         # Of a head that does not end the parser tells little, but keeps it.
         if was_in_head and self._is_in_head:
             self._head += len(data)
             if self._head > self._limits.head:
                 raise _head_too_large(self._limits.head)
 
+    def _parse(self, data: bytes) -> bytes:
+        """Parse, as far as the first offer of another protocol; returns what is to be parsed after that."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            return self._decline(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            if isinstance(error.__context__, RequestError):
+                raise error.__context__ from None
+            raise RequestError(400, f"this is not HTTP/1.1: {error}", headers=_CLOSE) from None
+        return b""
+
     @property
     def _is_in_head(self) -> bool:
         return self.is_within and self._path is None
 
-    def _decline(self, rest: bytes) -> None:
+    def _decline(self, rest: bytes) -> bytes:
         """Answer an offer of another protocol in HTTP/1.1, as if it had not been made.
 
         Java's client offers HTTP/2 with its first request. The parser then reads no body, so where there is one it gets
-        the request once more, without the offer.
+        the request once more, without the offer. Returns what is to be parsed next.
         """
         self._parser = httptools.HttpRequestParser(self)
         request, _ = self.requests[-1]
+        if isinstance(request, HttpRequest) and request.method == "CONNECT":  # an offer whatever its headers say
+            self.requests.pop()
+            allowed = {"allow": "GET, HEAD, POST"}
+            raise RequestError(405, "CONNECT is not allowed here: this is no proxy", headers=allowed | _CLOSE)
         names = {name for name, _ in request.headers} if isinstance(request, HttpRequest) else set()
         if isinstance(request, HttpRequest) and names & {b"content-length", b"transfer-encoding"}:
             self.requests.pop()
             lines = [b"%b: %b" % header for header in request.headers if header[0] not in _OFFER]
             target = quote(request.path).encode() + (b"?" + request.query if request.query else b"")
             rest = b"\r\n".join([b"%b %b HTTP/1.1" % (request.method.encode(), target), *lines, b"", rest])
-        if rest:
-            self.feed(rest)
+        return rest
 
     def must_continue(self) -> bool:
         """Whether the client waits to be told that it may send the body. Says so once."""

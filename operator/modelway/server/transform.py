@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from msgspec import structs
 
 from modelway.artifacts.errors import ModelError
 from modelway.artifacts.reasons import Reason
@@ -104,7 +105,7 @@ def without(metadata: Metadata) -> Metadata:
     """What is left for the model itself to know: inputs and feature names are the transform's where there is one."""
     if metadata.transform is None:
         return metadata
-    return metadata.model_copy(update={"inputs": None, "feature_names": None})
+    return structs.replace(metadata, inputs=None, feature_names=None)
 
 
 def before(model: Model, located: Located, options: LoadOptions) -> Model:

@@ -9,6 +9,7 @@ Order that matters:
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import os
 import resource
@@ -168,10 +169,7 @@ def _load_in_thread(options: ServerOptions, loop: asyncio.AbstractEventLoop) -> 
         loaded, error = None, None
         try:
             loaded = load(options)
-            # Libraries and model live as long as the process: no collection need look at them again, and the pauses
-            # of full collections (tens of milliseconds) go.
-            gc.collect()
-            gc.freeze()
+            _settle()
         except ModelwayError as expected:
             error = expected
         except BaseException as unforeseen:  # noqa: BLE001 a thread's exception is lost unless it is carried over
@@ -182,6 +180,17 @@ def _load_in_thread(options: ServerOptions, loop: asyncio.AbstractEventLoop) -> 
 
     threading.Thread(target=work, name="load", daemon=True).start()
     return future
+
+
+def _settle() -> None:
+    """Come to rest after the load: libraries and model live as long as the process, and what made them does not."""
+    gc.collect()
+    gc.freeze()  # no collection need look at them again, and the pauses of full ones (tens of milliseconds) go
+    gc.enable()
+    # glibc keeps what a parsed model file took and gave back, up to twice its size, where it is never needed again.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:  # another C library
+        trim(0)
 
 
 def _tell(loaded: Loaded, options: ServerOptions) -> None:

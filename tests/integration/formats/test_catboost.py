@@ -2,6 +2,7 @@
 
 import pickle
 
+import msgspec
 import numpy as np
 import pytest
 from catboost import CatBoostClassifier, CatBoostRanker, CatBoostRegressor, Pool
@@ -25,7 +26,7 @@ def load(tmp_path):
             path.write_bytes(model)
         else:
             model.save_model(path)
-        return catboost_format.load(path, LoadOptions(metadata=Metadata.model_validate(metadata)))
+        return catboost_format.load(path, LoadOptions(metadata=msgspec.convert(metadata, Metadata)))
 
     return run
 

@@ -4,6 +4,7 @@ import pickle
 import re
 
 import lightgbm
+import msgspec
 import numpy as np
 import pytest
 
@@ -23,7 +24,7 @@ def load(tmp_path):
             path.write_bytes(model)
         else:
             model.save_model(path)
-        return lightgbm_format.load(path, LoadOptions(metadata=Metadata.model_validate(metadata)))
+        return lightgbm_format.load(path, LoadOptions(metadata=msgspec.convert(metadata, Metadata)))
 
     return run
 

@@ -2,6 +2,7 @@
 
 import pickle
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,7 +51,7 @@ def load(tmp_path, request):
         path = tmp_path / f"model.{request.param}"
         form = sklearn_format if request.param == "pkl" else skops_format
         path.write_bytes(pickle.dumps(estimator) if request.param == "pkl" else skops.io.dumps(estimator))
-        return form.load(path, LoadOptions(metadata=Metadata.model_validate(metadata)))
+        return form.load(path, LoadOptions(metadata=msgspec.convert(metadata, Metadata)))
 
     return run
 

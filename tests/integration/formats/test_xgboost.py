@@ -3,6 +3,7 @@
 import json
 import pickle
 
+import msgspec
 import numpy as np
 import pytest
 import xgboost
@@ -23,7 +24,7 @@ def load(tmp_path, request):
             path.write_bytes(model if isinstance(model, bytes) else json.dumps(model).encode())
         else:
             model.save_model(path)
-        return xgboost_format.load(path, LoadOptions(metadata=Metadata.model_validate(metadata)))
+        return xgboost_format.load(path, LoadOptions(metadata=msgspec.convert(metadata, Metadata)))
 
     return run
 

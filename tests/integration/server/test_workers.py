@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,11 @@ class Connection:
 
 
 def sockets_of(pid):
-    return sum("socket:" in str(descriptor.readlink()) for descriptor in Path(f"/proc/{pid}/fd").iterdir())
+    found = 0
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since it was listed
+            found += "socket:" in str(descriptor.readlink())
+    return found
 
 
 def total(server, name):

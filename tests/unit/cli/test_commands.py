@@ -212,3 +212,13 @@ def test_the_crd_is_printed_as_it_is_committed():
 
     printed = run("crds").output
     assert orjson.loads(printed)["metadata"]["name"] == "modeldeployments.modelway.dev"
+
+
+@pytest.mark.parametrize("command", ["crds", "operator"])
+def test_a_command_of_the_operator_tells_what_the_servers_image_lacks(command):
+    script = f"import sys; sys.modules['pydantic'] = None; from modelway.cli import main; main([{command!r}])"
+    ended = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "pydantic is not installed" in ended.stderr
+    assert "pip install 'modelway[operator]'" in ended.stderr
+    assert "Traceback" not in ended.stderr

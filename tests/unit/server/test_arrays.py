@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from modelway.server.arrays import MAX_DEPTH, at, from_json
+from modelway.server.body import may_hold_booleans
 from modelway.server.errors import InvalidInputError
 from modelway.server.tensors import DTYPES, TensorSpec, datatype_of
 
@@ -155,3 +156,14 @@ def test_any_json_becomes_a_finite_array_of_the_type_or_a_told_error(values, dat
         assert array.size > 0
         if array.dtype.kind == "f":
             assert np.isfinite(array).all()
+
+
+words = st.lists(
+    st.sampled_from([b"true", b"false", b"tru", b"ue", b"u", b"l", b"fals", b"e", b"t", b"1.5", b" "]), max_size=40
+)
+
+
+@given(words)
+def test_booleans_are_found_wherever_they_stand(parts):
+    body = b"".join(parts)
+    assert may_hold_booleans(body) == (b"true" in body or b"false" in body)

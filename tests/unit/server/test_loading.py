@@ -1,6 +1,8 @@
 """Whole loads, in this process: what makes a model fit to serve, and how each failure is told."""
 
 import pickle
+import subprocess
+import sys
 
 import pytest
 from sklearn.compose import ColumnTransformer
@@ -16,6 +18,16 @@ from modelway.server.options import ServerOptions
 from support.models import iris
 
 GOLDEN = {"instances": [[5.1, 3.5, 1.4, 0.2]], "predictions": [0]}
+
+
+WHAT_A_LOAD_IMPORTS = """
+import pathlib, sys
+from modelway.cli import main
+from modelway.server import process, worker
+from modelway.server.options import ServerOptions
+worker.load(ServerOptions(pathlib.Path(sys.argv[1]), "m"))
+print(*sys.modules)
+"""
 
 
 @pytest.fixture
@@ -122,3 +134,24 @@ def test_a_format_without_its_library_is_told(loaded, monkeypatch):
     with pytest.raises(ModelError, match="has no library for the format onnx") as caught:
         loaded(iris().onnx)
     assert caught.value.reason is Reason.FORMAT_UNKNOWN
+
+
+def test_an_onnx_server_imports_neither_the_operators_libraries_nor_those_of_other_formats(model_folder):
+    folder = model_folder(iris().onnx, version="7", inputs=[{"name": "X", "shape": [-1, 4]}])
+    command = [sys.executable, "-c", WHAT_A_LOAD_IMPORTS, folder]
+    imported = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert {"onnxruntime", "msgspec", "modelway.server.worker"} <= set(imported)
+    others = {
+        "pydantic",
+        "kopf",
+        "aiohttp",
+        "kubernetes",
+        "sklearn",
+        "joblib",
+        "yaml",
+        "grpc",
+        "obstore",
+        "httpx",
+        "onnx",
+    }
+    assert not others & set(imported)

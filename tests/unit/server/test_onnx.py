@@ -1,5 +1,6 @@
 """Real ONNX models, made by scikit-learn's converter and by hand."""
 
+import msgspec
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
@@ -19,7 +20,7 @@ def load(tmp_path):
     def run(content: bytes, **metadata):
         path = tmp_path / "model.onnx"
         path.write_bytes(content)
-        return onnx_format.load(path, LoadOptions(metadata=Metadata.model_validate(metadata)))
+        return onnx_format.load(path, LoadOptions(metadata=msgspec.convert(metadata, Metadata)))
 
     return run
 

@@ -4,6 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
@@ -35,7 +36,7 @@ def load(tmp_path):
     def run(document, **metadata):
         path = tmp_path / "model.pfa"
         path.write_bytes(document if isinstance(document, bytes) else json.dumps(document).encode())
-        return pfa.load(path, LoadOptions(metadata=Metadata.model_validate(metadata)))
+        return pfa.load(path, LoadOptions(metadata=msgspec.convert(metadata, Metadata)))
 
     return run
 

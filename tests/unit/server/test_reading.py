@@ -191,6 +191,18 @@ def test_an_offer_of_http2_is_answered_in_http1(reader):
     assert reader.requests[2][0].query == b"q=1"
 
 
+def test_offers_sent_ahead_in_any_number_are_declined_one_by_one(reader):
+    reader.feed(b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n" * 2000)
+    assert len(reader.requests) == 2000
+
+
+@pytest.mark.parametrize("length", [b"", b"content-length: 3\r\n"])
+def test_nobody_is_connected_to_elsewhere(reader, length):
+    error = refused(reader, b"CONNECT example.com:443 HTTP/1.1\r\n" + length + b"\r\nabc")
+    assert (error.status, error.headers["connection"]) == (405, "close")
+    assert reader.requests == []
+
+
 def test_who_waits_for_permission_to_send_is_told_once(reader):
     reader.feed(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\ncontent-length: 3\r\n")
     assert not reader.must_continue()
@@ -212,7 +224,7 @@ def test_whatever_is_sent_is_read_or_refused(parts):
             reader.feed(part)
     except RequestError as error:
         status = error.status
-    assert status in {None, 400, 413, 431, 503}
+    assert status in {None, 400, 405, 413, 431, 503}
     for request, _ in reader.requests:
         if isinstance(request, HttpRequest):
             room.give(len(request.body))

@@ -3,6 +3,7 @@
 import pickle
 
 import joblib
+import msgspec
 import numpy as np
 import pytest
 import sklearn
@@ -34,7 +35,7 @@ def load(tmp_path):
     def run(estimator, **metadata):
         path = tmp_path / "model.pkl"
         path.write_bytes(estimator if isinstance(estimator, bytes) else pickle.dumps(estimator))
-        return sklearn_format.load(path, LoadOptions(metadata=Metadata.model_validate(metadata)))
+        return sklearn_format.load(path, LoadOptions(metadata=msgspec.convert(metadata, Metadata)))
 
     return run
 

@@ -1,6 +1,12 @@
+import json
+from contextlib import contextmanager
+from unittest import mock
+
 import numpy as np
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modelway.server import v1
 from modelway.server.errors import InvalidInputError, RequestError
@@ -329,3 +335,81 @@ def test_names_that_do_not_fit_the_width_of_a_row_are_not_used():
     assert Signature.of(FakeModel(features=("a", "b"))).features == ()
     assert Signature.of(FakeModel(features=("a", "a", "b"))).features == ()
     assert Signature.of(NAMED).features == NAMED.features
+
+
+@contextmanager
+def every_request_read_the_long_way():
+    with mock.patch.object(v1, "_plain", return_value=None):
+        yield
+
+
+def outcome(body, model):
+    try:
+        request = parse(body, model)
+    except RequestError as error:
+        return error.status, error.message
+    ((name, array),) = request.batch.tensors.items()
+    return type(request), request.batch.rows, name, array.dtype, array.shape, array.tobytes()
+
+
+numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53) | st.integers(2**64, 2**70)
+anything = (
+    st.none() | st.booleans() | st.text(max_size=2) | st.lists(numbers, max_size=3) | st.just({}) | st.just({"x": 1})
+)
+tables = st.integers(0, 4).flatmap(
+    lambda width: st.lists(st.lists(numbers, min_size=width, max_size=width), min_size=1, max_size=8)
+)
+
+
+@st.composite
+def spoiled(draw):
+    """A table of numbers with something else in it: in place of a value, beside the values, or in place of a row."""
+    table = draw(tables)
+    row = draw(st.integers(0, len(table) - 1))
+    column = draw(st.integers(0, len(table[row])))
+    if draw(st.booleans()):
+        table[row][column : column + draw(st.integers(0, 1))] = [draw(numbers | anything)]
+    else:
+        table[row] = draw(numbers | anything)
+    return table
+
+
+@given(
+    tables | spoiled(),
+    st.sampled_from(["FP16", "FP32", "FP64", "INT64", "BOOL"]),
+    st.sampled_from([(-1, 3), (-1, -1), (-1,), (5, 3), (-1, 3, 1)]),
+    st.sampled_from(["instances", "inputs"]),
+)
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+def test_rows_of_numbers_are_read_quickly_and_as_all_others_are(table, datatype, shape, form):
+    model = FakeModel(inputs=(TensorSpec("x", datatype, shape),))
+    body = json.dumps({form: table}).encode()
+    quick = outcome(body, model)
+    with every_request_read_the_long_way():
+        assert outcome(body, model) == quick
+
+
+def test_a_batch_of_numbers_goes_the_quick_way():
+    body = {"instances": [[1, 2.5, 3e9]] * 4}
+    with mock.patch.object(v1, "from_json", side_effect=AssertionError):
+        assert parse(body).batch.tensors["x"].tolist() == [[1, 2.5, 3e9]] * 4
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "instances[5][1]: null is not a number"),
+        (True, "instances[5][1]: true is not a number"),
+        ("2", 'instances[5][1]: "2" is not a number'),
+        ([2], "instances[5][1]: an array"),
+        ({}, "instances[5][1]: an object is not a number"),
+        (1e39, "instances[5][1]: 1e+39 does not fit FP32"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+def test_what_is_wrong_in_a_batch_of_numbers_is_said_with_its_position(value, said):
+    rows = [[1.5, 2.5, 3.5] for _ in range(8)]
+    rows[5][1] = value
+    with pytest.raises(InvalidInputError) as caught:
+        parse({"instances": rows})
+    assert said in caught.value.message

@@ -85,6 +85,8 @@ class _Reader:
         if kind in _DTYPES and count is not None:
             dtype = np.dtype(_DTYPES[kind])
             return np.frombuffer(self.take(count * dtype.itemsize), dtype)
+        if kind in _WORDS:  # no bytes for each, so a small file could ask for any amount of memory
+            raise ValueError(f"byte {self.position}: an array of nothing but {kind!r}")
         if count is not None:
             return [self.value(kind or self.take(1), depth + 1) for _ in range(count)]
         values = []
