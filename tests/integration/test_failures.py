@@ -199,7 +199,10 @@ class TestPin:
             deployed.say(pod, fetched(DIGEST), serving(running(), ready=True), ready=True)
         status = deployed.wait_until_served()
         assert status["stable"]["digest"] == DIGEST
-        assert namespace.get(CONFIG_MAP, f"fraud-{revision}")["data"] == {"digest": DIGEST}
+        pin = namespace.wait_for(
+            lambda: namespace.get(CONFIG_MAP, f"fraud-{revision}"), what="the pin, after the decision"
+        )
+        assert pin["data"] == {"digest": DIGEST}
 
     def test_who_found_something_else_fetches_again(self, namespace, deployed):
         early, late = deployed.pods()
