@@ -316,7 +316,7 @@ class _Bench:
                             return
 
     async def _until_quiet(self) -> None:
-        """Wait until the operator has written nothing for five seconds."""
+        """Wait until the operator has written nothing for twelve seconds."""
         size, since = -1, time.monotonic()
         while time.monotonic() - since < 12:
             current = self._control_plane.audit_log.read_bytes().count(b'"verb":"patch"')

@@ -3,9 +3,21 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
+from modelway.server.formats.base import LoadOptions
+from modelway.server.metadata import Metadata
 from modelway.server.tensors import Batch
+
+
+def load_saved(format_module, path, model, **metadata):
+    """A model that its library saves at `path`, or bytes in its place, loaded with what modelway.json would say."""
+    if isinstance(model, bytes):
+        path.write_bytes(model)
+    else:
+        model.save_model(path)
+    return format_module.load(path, LoadOptions(metadata=msgspec.convert(metadata, Metadata)))
 
 
 def ask(model, rows, *wanted):

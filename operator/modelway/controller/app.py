@@ -241,8 +241,7 @@ class Operator:
 
     def _told_by_host(self, namespace: str, name: str, version: str) -> None:
         owner = Owner(namespace, name)
-        known = self._store.resource(owner)
-        if known is None or known["metadata"]["resourceVersion"] != version:
+        if str(self._store.version(owner)) != version:
             self._queue.add(owner, after=_DEBOUNCE_SECONDS)
 
 

@@ -64,6 +64,11 @@ class Store:
         kept = self._resources.get(owner)
         return kept.decoded() if kept else None
 
+    def version(self, owner: Owner) -> int | None:
+        """The resourceVersion of the ModelDeployment, without decoding it."""
+        kept = self._resources.get(owner)
+        return kept.version if kept else None
+
     def __len__(self) -> int:
         """How many ModelDeployments are known."""
         return len(self._resources)

@@ -159,14 +159,17 @@ def _serve_arguments(name: str, spec: Spec) -> list[str]:
     if model.version:
         arguments.append(f"--version={model.version}")
     # A converted model is ONNX, whatever its source was; a transform beside it may still need the policy.
-    return arguments + (_trust(model)[1:] if model.convert and model.format else _trust(model))
+    return [*arguments, *([] if model.convert else _format(model)), *_policy(model)]
 
 
-def _trust(model: ModelSource) -> list[str]:
-    """What the model's file is and may do, as arguments of whoever loads it."""
-    arguments = [f"--format={model.format}"] if model.format else []
-    arguments.append(f"--code={model.code or 'Refuse'}")
-    return arguments + [f"--allow-global={name}" for name in model.allowed_globals]
+def _format(model: ModelSource) -> list[str]:
+    """What the model's file is, as arguments of whoever loads it."""
+    return [f"--format={model.format}"] if model.format else []
+
+
+def _policy(model: ModelSource) -> list[str]:
+    """What the model's file may do, likewise."""
+    return [f"--code={model.code or 'Refuse'}", *(f"--allow-global={name}" for name in model.allowed_globals)]
 
 
 def _environment(name: str, revision: str, spec: Spec, *, threads: int) -> list[Object]:
@@ -185,7 +188,7 @@ def _fetch_container(model: ModelSource, serving: Serving, settings: Settings) -
     if _is_claim(model):
         arguments.append("--mounted")
     if model.convert:
-        arguments += [f"--convert={model.convert}", f"--convert-to={MODEL_DIRECTORY}", *_trust(model)]
+        arguments += [f"--convert={model.convert}", f"--convert-to={MODEL_DIRECTORY}", *_format(model), *_policy(model)]
     secret = model.credentials_secret_ref
     return _given(
         name=CONTAINER_FETCH,

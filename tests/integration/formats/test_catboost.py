@@ -1,8 +1,8 @@
 """Models that CatBoost itself has trained and saved; answers are compared with its own, bit by bit."""
 
 import pickle
+from functools import partial
 
-import msgspec
 import numpy as np
 import pytest
 from catboost import CatBoostClassifier, CatBoostRanker, CatBoostRegressor, Pool
@@ -11,24 +11,15 @@ from modelway.artifacts.errors import ModelError
 from modelway.artifacts.reasons import Reason
 from modelway.server.formats import catboost as catboost_format
 from modelway.server.formats.base import LoadOptions
-from modelway.server.metadata import Metadata
 from modelway.server.tensors import Batch
-from support.formats import ask, assert_threads_agree, described, threads_of
+from support.formats import ask, assert_threads_agree, described, load_saved, threads_of
 
 SETTINGS = {"iterations": 6, "depth": 3, "verbose": 0, "allow_writing_files": False, "thread_count": 1}
 
 
 @pytest.fixture
 def load(tmp_path):
-    def run(model, **metadata):
-        path = tmp_path / "model.cbm"
-        if isinstance(model, bytes):
-            path.write_bytes(model)
-        else:
-            model.save_model(path)
-        return catboost_format.load(path, LoadOptions(metadata=msgspec.convert(metadata, Metadata)))
-
-    return run
+    return partial(load_saved, catboost_format, tmp_path / "model.cbm")
 
 
 @pytest.fixture(scope="module")

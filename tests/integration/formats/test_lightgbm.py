@@ -2,9 +2,9 @@
 
 import pickle
 import re
+from functools import partial
 
 import lightgbm
-import msgspec
 import numpy as np
 import pytest
 
@@ -12,21 +12,12 @@ from modelway.artifacts.errors import ModelError
 from modelway.artifacts.reasons import Reason
 from modelway.server.formats import lightgbm as lightgbm_format
 from modelway.server.formats.base import LoadOptions
-from modelway.server.metadata import Metadata
-from support.formats import ask, assert_threads_agree, described, threads_of
+from support.formats import ask, assert_threads_agree, described, load_saved, threads_of
 
 
 @pytest.fixture
 def load(tmp_path):
-    def run(model, **metadata):
-        path = tmp_path / "model.txt"
-        if isinstance(model, bytes):
-            path.write_bytes(model)
-        else:
-            model.save_model(path)
-        return lightgbm_format.load(path, LoadOptions(metadata=msgspec.convert(metadata, Metadata)))
-
-    return run
+    return partial(load_saved, lightgbm_format, tmp_path / "model.txt")
 
 
 @pytest.fixture(scope="module")

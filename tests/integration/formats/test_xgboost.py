@@ -3,7 +3,6 @@
 import json
 import pickle
 
-import msgspec
 import numpy as np
 import pytest
 import xgboost
@@ -12,19 +11,14 @@ from modelway.artifacts.errors import ModelError
 from modelway.artifacts.reasons import Reason
 from modelway.server.formats import xgboost as xgboost_format
 from modelway.server.formats.base import LoadOptions
-from modelway.server.metadata import Metadata
-from support.formats import ask, assert_threads_agree, described
+from support.formats import ask, assert_threads_agree, described, load_saved
 
 
 @pytest.fixture(params=["json", "ubj"])
 def load(tmp_path, request):
     def run(model, **metadata):
-        path = tmp_path / f"model.{request.param}"
-        if isinstance(model, (bytes, dict)):
-            path.write_bytes(model if isinstance(model, bytes) else json.dumps(model).encode())
-        else:
-            model.save_model(path)
-        return xgboost_format.load(path, LoadOptions(metadata=msgspec.convert(metadata, Metadata)))
+        saved = json.dumps(model).encode() if isinstance(model, dict) else model
+        return load_saved(xgboost_format, tmp_path / f"model.{request.param}", saved, **metadata)
 
     return run
 
