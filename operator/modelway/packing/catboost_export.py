@@ -1,8 +1,8 @@
 """CatBoost to ONNX: the trees out of the model's own JSON, which has them level by level (oblivious trees).
 
 All nodes of a level ask the same question, `row > border` in single precision, and the answers are the bits of the
-leaf's number, the first question's the lowest. CatBoost's own ONNX export is not used: it knows no missing values and
-writes probabilities as dictionaries.
+leaf's number, the first question's the lowest. CatBoost's own ONNX export is not used: it writes probabilities as
+dictionaries, in single precision.
 """
 
 import tempfile
