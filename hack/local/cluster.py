@@ -140,9 +140,14 @@ class Cluster:
                 done.result()
 
     def _wait_for_nodes(self) -> None:
+        """Starts a kubelet again that ended, as an init system would.
+
+        containerd opens its socket before it has found its pods of before again; a kubelet that comes in between ends.
+        """
         names = {each.name for each in self.nodes}
 
         def all_ready() -> bool:
+            self._on_all_nodes(Node.start_kubelet)
             items = self.control_plane.api.get("/api/v1/nodes")["items"]
             return names <= {item["metadata"]["name"] for item in items if kwok.is_ready(item)}
 
