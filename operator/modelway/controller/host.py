@@ -87,6 +87,7 @@ class Host:
     def _settings(self) -> kopf.OperatorSettings:
         settings = kopf.OperatorSettings()
         settings.posting.enabled = False
+        settings.persistence.diffbase_storage = _NoDifferences()
         settings.scanning.disabled = True  # no right to list CRDs or namespaces is needed
         settings.peering.standalone = True
         settings.networking.error_backoffs = _EndlessBackoffs()
@@ -94,6 +95,19 @@ class Host:
         settings.queueing.exit_timeout = 0.1
         settings.process.ultimate_exiting_timeout = None
         return settings
+
+
+class _NoDifferences(kopf.DiffBaseStorage):
+    """Keeps kopf from copying and comparing every object for change handlers, of which there are none."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Nothing: the user's object is not written to."""
 
 
 class _EndlessBackoffs:
