@@ -3,7 +3,7 @@
 #   CLUSTER      local: Kubernetes on this Linux machine without Docker; kind: in Docker; existing: the cluster of your
 #                KUBECONFIG. Left out: kind where `docker info` answers, else local. See docs/local-cluster.md.
 #   NODES        real nodes of a new local cluster, 2 when left out.
-#   IMAGES       of operator, server and server-full: which to build. Left out: all.
+#   IMAGES       of operator, server, server-full and router: which to build. Left out: all.
 #   KUBECONFIG   read with CLUSTER=existing only; all else uses .local/kubeconfig, so no target touches by accident what
 #                your shell happens to point to.
 
@@ -80,7 +80,7 @@ test: lint test-unit test-integration test-e2e ## everything: lint, unit, integr
 .PHONY: test-unit
 test-unit: venv ## pure tests and single processes; seconds
 	@$(LOCAL) binaries etcd kube-apiserver versitygw helm >/dev/null
-	@$(PYTEST) tests/unit
+	@$(PYTEST) -n auto tests/unit
 
 .PHONY: test-integration
 test-integration: venv ## the operator against a real control plane with simulated nodes; root only to install a browser
@@ -123,9 +123,14 @@ uninstall: ## take the operator off the cluster; models go on serving
 	@python3 -m hack.install --uninstall $(HELM_ARGS)
 
 .PHONY: demo
-demo: IMAGES = operator server
+demo: IMAGES = operator server router
 demo: venv cluster images install ## the main job, told as it happens (first time: 25 min; then a few)
 	@.venv/bin/python -m hack.demo
+
+.PHONY: demo-rollout
+demo-rollout: IMAGES = operator server router
+demo-rollout: venv cluster images install ## new versions of a model, good and bad, each decided under load (12 min)
+	@.venv/bin/python -m hack.demo.rollout
 
 .PHONY: bench
 bench: venv ## what the operator costs with 1,000 models, on a real control plane (20 min)
@@ -136,7 +141,7 @@ bench-rollouts: venv ## simulate rollouts: how often they decide wrongly, and ho
 	@.venv/bin/python -m bench.rollouts $(BENCH)
 
 .PHONY: bench-server
-bench-server: venv ## the model server beside KServe, MLServer, Triton, FastAPI and Flask (25 min; needs wrk)
+bench-server: venv ## the model server beside KServe, MLServer, Triton, FastAPI and Flask (25 min; needs wrk and h2load)
 	@.venv/bin/python -m bench.server $(BENCH)
 
 .PHONY: soak-server

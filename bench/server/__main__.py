@@ -12,7 +12,7 @@ from typing import Any
 
 from hack import peers
 
-from bench.server import comparison, forest, load, models, report
+from bench.server import comparison, forest, image, load, models, report
 
 _RESULTS = Path(__file__).parent.parent / "results"
 _PAGE = Path(__file__).parents[2] / "docs" / "performance-server.md"
@@ -26,9 +26,10 @@ def main() -> None:
     parser.add_argument("--skip-forest", action="store_true", help="leave the random forest out")
     parser.add_argument("--save", action="store_true", help="write the figures to bench/results/ and docs/")
     arguments = parser.parse_args()
-    load.require_wrk()
+    load.require_tools()
     if os.cpu_count() == 1:
         raise SystemExit("two cores are needed: one for the server, one for the load")
+    image.ensure()
     peers.ensure(say=_say)
     began = time.monotonic()
     figures: dict[str, Any] = {"machine": _machine(), "rounds": arguments.rounds, "seconds": arguments.seconds}

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from bench.server import load
-from bench.server.models import Models, answered, v1, v2, v2_binary
-from bench.server.servers import Running, Server, all_servers, ask, serve
+from bench.server.models import Models, answered, grpc, v1, v2, v2_binary
+from bench.server.servers import GRPC_PATH, Running, Server, all_servers, ask, ask_grpc, serve
 from bench.server.usage import cpu_seconds, resident_mib
 
 CONNECTIONS = 16
@@ -34,6 +34,10 @@ class Case:
     body: bytes
     head_length: int | None = None
 
+    @property
+    def is_grpc(self) -> bool:
+        return self.path == GRPC_PATH
+
     def check(self, running: Running, models: Models) -> None:
         """Raise RuntimeError unless the server answers as scikit-learn does."""
         headers = {}
@@ -42,7 +46,11 @@ class Case:
                 "content-type": "application/octet-stream",
                 "inference-header-content-length": str(self.head_length),
             }
-        status, body, head_length = ask(running.port, self.path, self.body, headers)
+        if self.is_grpc:
+            status, body, _ = ask_grpc(running.port, self.body)
+            head_length = 0
+        else:
+            status, body, head_length = ask(running.port, self.path, self.body, headers)
         if status != 200:
             raise RuntimeError(f"{running.server.name}, {self.name}: {status} {body[:300]!r}")
         given = answered(body, head_length)
@@ -50,9 +58,19 @@ class Case:
         if wrong > _TOLERANCE:
             raise RuntimeError(f"{running.server.name}, {self.name}: an answer is off by {wrong}")
 
+    def load(self, port: int, *, seconds: float) -> load.Loaded:
+        """As much as the server can take."""
+        if self.is_grpc:
+            return load.run_grpc(port, self.path, self.body, seconds=seconds, connections=CONNECTIONS)
+        options = {"connections": CONNECTIONS, "head_length": self.head_length}
+        return load.run(port, self.path, self.body, seconds=seconds, **options)
+
 
 def cases(server: Server, models: Models) -> list[Case]:
     """What a server is asked."""
+    if server.is_grpc:
+        named = {"1 row, gRPC": models.rows[:1], "64 rows, gRPC": models.rows}
+        return [Case(name, server.json_path, grpc(rows)) for name, rows in named.items()]
     form = v2 if server.speaks_v2 else v1
     found = [
         Case("1 row, JSON", server.json_path, form(models.rows[:1])),
@@ -89,7 +107,7 @@ def compare(
         for one in running:
             _summarise(figures[one.server.name], one)
         for number in range(min(rounds, 3)):
-            for one in running:
+            for one in [one for one in running if not one.server.is_grpc]:  # h2load asks on all connections at once
                 say(f"at half load, {number + 1} of {min(rounds, 3)}: {one.server.name} …")
                 _at_half_load(one, models, figures[one.server.name]["cases"], seconds)
     return figures
@@ -112,10 +130,9 @@ def _starts(server: Server, models: Models, folder: Path) -> list[float]:
 def _measure(one: Running, models: Models, figures: dict[str, Any], seconds: float) -> None:
     one.go_on()
     for case in cases(one.server, models):
-        options = {"connections": CONNECTIONS, "head_length": case.head_length}
-        load.run(one.port, case.path, case.body, seconds=1, **options)
+        case.load(one.port, seconds=1)
         before = cpu_seconds(one.process.pid)
-        loaded = load.run(one.port, case.path, case.body, seconds=seconds, **options)
+        loaded = case.load(one.port, seconds=seconds)
         spent = cpu_seconds(one.process.pid) - before
         figures.setdefault(case.name, {"rounds": []})["rounds"].append(
             asdict(loaded) | {"per_cpu_second": loaded.requests / spent}

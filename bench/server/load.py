@@ -1,8 +1,9 @@
-"""Load from wrk on core 1: as much as the server can take, or about a given rate."""
+"""Load on core 1, from wrk over HTTP/1.1 and from h2load over gRPC: as much as the server can take, or about a rate."""
 
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -41,10 +42,11 @@ class Loaded:
     failed: int
 
 
-def require_wrk() -> None:
-    """Raise RuntimeError where wrk is missing."""
-    if shutil.which("wrk") is None:
-        raise RuntimeError("wrk is not installed; apt-get install wrk")
+def require_tools() -> None:
+    """Raise RuntimeError where one is missing."""
+    for name, package in (("wrk", "wrk"), ("h2load", "nghttp2-client")):
+        if shutil.which(name) is None:
+            raise RuntimeError(f"{name} is not installed; apt-get install {package}")
 
 
 def run(
@@ -73,6 +75,33 @@ def run(
             preexec_fn=lambda: os.sched_setaffinity(0, {LOAD_CORE}),
         )
     return _read(ended.stdout)
+
+
+def run_grpc(port: int, path: str, message: bytes, *, seconds: float, connections: int) -> Loaded:
+    """The same over gRPC: one request at a time on each connection. `failed` are those without a status of 2xx."""
+    with tempfile.TemporaryDirectory() as folder:
+        content, log = Path(folder) / "body", Path(folder) / "log"
+        content.write_bytes(b"\0" + len(message).to_bytes(4, "big") + message)
+        command = ["h2load", "--threads=1", f"--clients={connections}", "--max-concurrent-streams=1"]
+        command += [f"--duration={seconds:.0f}", f"--data={content}", f"--log-file={log}"]
+        command += ["--header=content-type: application/grpc", "--header=te: trailers"]
+        ended = subprocess.run(
+            [*command, f"http://127.0.0.1:{port}{path}"],
+            capture_output=True,
+            text=True,
+            check=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, {LOAD_CORE}),
+        )
+        lines = [line.split("\t") for line in log.read_text().splitlines()]
+    rate = re.search(r"finished in [^,]+, ([\d.]+) req/s", ended.stdout)[1]
+    took = statistics.quantiles([int(microseconds) for _, _, microseconds in lines], n=100)
+    return Loaded(
+        requests=len(lines),
+        rate=float(rate),
+        p50=took[49] / 1e3,
+        p99=took[98] / 1e3,
+        failed=sum(not status.startswith("2") for _, status, _ in lines),
+    )
 
 
 def _read(text: str) -> Loaded:

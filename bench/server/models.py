@@ -13,6 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from modelway.server.rpc.inference_pb2 import ModelInferRequest
+
 ROWS = (1, 64)
 
 
@@ -79,6 +81,14 @@ def v2_binary(rows: np.ndarray) -> tuple[bytes, int]:
     output = {"name": "probabilities", "parameters": {"binary_data": True}}
     head = json.dumps({"inputs": [tensor], "outputs": [output]}).encode()
     return head + data, len(head)
+
+
+def grpc(rows: np.ndarray) -> bytes:
+    """A ModelInferRequest for the probabilities, with raw data."""
+    request = ModelInferRequest(model_name="m", raw_input_contents=[rows.tobytes()])
+    request.inputs.add(name="X", datatype="FP32", shape=rows.shape)
+    request.outputs.add(name="probabilities")
+    return request.SerializeToString()
 
 
 def answered(body: bytes, head_length: int | None) -> np.ndarray:

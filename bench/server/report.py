@@ -2,7 +2,7 @@
 
 from typing import Any
 
-_CASES = ("1 row, JSON", "64 rows, JSON", "64 rows, binary")
+_CASES = ("1 row, JSON", "64 rows, JSON", "64 rows, binary", "1 row, gRPC", "64 rows, gRPC")
 _OURS = "modelway"
 _BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
 _YARDSTICKS = ("modelway on uvicorn", "onnxruntime in ASGI")  # no servers that anybody would run
@@ -11,7 +11,7 @@ _YARDSTICKS = ("modelway on uvicorn", "onnxruntime in ASGI")  # no servers that 
 def table(figures: dict[str, Any]) -> str:
     """One table for each kind of request, one for starts and memory, one for the forest, and the targets."""
     servers = figures["servers"]
-    parts = [_case(servers, case) for case in _CASES]
+    parts = [_case(servers, case) for case in _CASES if any(case in one["cases"] for one in servers.values())]
     parts.append(_lines(("start and memory", "start s", "MiB", ""), [
         (name, f"{one['start_s']:.2f}", f"{one['memory_mib']:.0f}", one["note"]) for name, one in servers.items()
     ]))  # fmt: skip
@@ -93,7 +93,7 @@ def _case(servers: dict[str, Any], case: str) -> str:
         half = seen.get("half_load", {})
         rows.append((
             name, f"{seen['per_cpu_second']:,}", f"{seen['rate']:,}", f"{seen['p50_ms']:.2f}", f"{seen['p99_ms']:.2f}",
-            f"{half.get('rate', 0):,}", f"{half.get('p99_ms', 0):.2f}", str(seen["failed"]),
+            f"{half['rate']:,}" if half else "", f"{half['p99_ms']:.2f}" if half else "", str(seen["failed"]),
         ))  # fmt: skip
     head = (case, "requests/CPU s", "requests/s", "p50 ms", "p99 ms", "half load/s", "its p99 ms", "failed")
     return _lines(head, rows)

@@ -10,22 +10,26 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import grpc
 from hack import peers
 from hack.peers import triton
 
+from bench.server import image
 from bench.server.models import Models
 from bench.server.usage import members
+from modelway.server.rpc.inference_pb2 import ModelInferResponse
 
 SERVER_CORE = 0
+GRPC_PATH = "/inference.GRPCInferenceService/ModelInfer"
 _HERE = Path(__file__).parent / "peers"
 _ROOT = Path(__file__).parents[2]
 _STARTED_WITHIN = 120.0  # seconds
+_PATIENCE = 30.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class Server:
         json_path: where JSON predictions are posted.
         speaks_v2: whether those are V2's (else V1's form).
         binary_path: where V2 with binary tensors is posted; None: it has none.
+        is_grpc: it is asked over gRPC, and over nothing else.
         note: what was tuned.
 
     """
@@ -47,6 +52,7 @@ class Server:
     json_path: str
     speaks_v2: bool = False
     binary_path: str | None = None
+    is_grpc: bool = False
     note: str = ""
 
 
@@ -80,15 +86,20 @@ class Running:
         self.process.wait()
 
 
-def modelway(model: Path, *options: str) -> Callable[[Models, int, Path], tuple[list[str], dict[str, str]]]:
-    """How modelway serves a model."""
-    command = Path(sys.executable).with_name("modelway")
+def modelway(
+    model: Path, *options: str, program: Path | None = None
+) -> Callable[[Models, int, Path], tuple[list[str], dict[str, str]]]:
+    """How modelway serves a model; left out, `program` is that of the image's environment."""
 
     def start(_models: Models, port: int, _folder: Path) -> tuple[list[str], dict[str, str]]:
-        arguments = [str(command), "serve", str(model), "--name", "m", "--port", str(port), "--host", "127.0.0.1"]
-        return [*arguments, "--threads", "1", *options], {}
+        command = [str(program or image.executable("modelway")), "serve", str(model), "--name", "m"]
+        return [*command, "--host", "127.0.0.1", "--port", str(port), "--threads", "1", *options], {}
 
     return start
+
+
+def _modelway_grpc(models: Models, port: int, folder: Path) -> tuple[list[str], dict[str, str]]:
+    return modelway(models.linear, "--grpc-port", str(port))(models, free_port(), folder)
 
 
 def _gunicorn(*options: str) -> Callable[[Models, int, Path], tuple[list[str], dict[str, str]]]:
@@ -110,7 +121,7 @@ def _onnx_in_asgi(models: Models, port: int, _folder: Path) -> tuple[list[str], 
 
 def _modelway_on_uvicorn(models: Models, port: int, _folder: Path) -> tuple[list[str], dict[str, str]]:
     # uvicorn from the peers' environment, before which this one's packages are found.
-    ours = f"{_ROOT / 'operator'}:{next(Path(sys.prefix).glob('lib/python*/site-packages'))}"
+    ours = f"{_ROOT / 'operator'}:{image.packages()}"
     return [*_uvicorn(port), "modelway_asgi:app"], {"MODEL": str(models.linear), "PYTHONPATH": ours}
 
 
@@ -147,6 +158,11 @@ def _triton(models: Models, port: int, folder: Path) -> tuple[list[str], dict[st
     return triton.command(folder, http_port=port, grpc_port=free_port())
 
 
+def _triton_grpc(models: Models, port: int, folder: Path) -> tuple[list[str], dict[str, str]]:
+    triton.add_onnx_model(folder, "m", Path(_onnx(models)).read_bytes())
+    return triton.command(folder, http_port=free_port(), grpc_port=port)
+
+
 def all_servers(models: Models) -> list[Server]:
     """All that are compared, modelway first."""
     v2 = "/v2/models/m/infer"
@@ -166,6 +182,8 @@ def all_servers(models: Models) -> list[Server]:
         Server("KServe, quiet", _kserve(quiet=True), "/v1/models/m:predict", binary_path=v2, note="all its logs off"),
         Server("MLServer", _mlserver, v2, speaks_v2=True, note="parallel_workers 0, debug off"),
         Server("Triton, Python backend", _triton, v2, speaks_v2=True, binary_path=v2, note="onnxruntime in it"),
+        Server("modelway, gRPC", _modelway_grpc, GRPC_PATH, is_grpc=True, note="with --grpc-port"),
+        Server("Triton, gRPC", _triton_grpc, GRPC_PATH, is_grpc=True, note="onnxruntime in its Python backend"),
     ]
 
 
@@ -212,7 +230,8 @@ def _until_answered(running: Running, began: float, probe: tuple[str, bytes]) ->
         if running.process.poll() is not None:
             break
         with contextlib.suppress(OSError, http.client.HTTPException):
-            if ask(running.port, path, body)[0] == 200:
+            asked = ask_grpc(running.port, body)[0] if path == GRPC_PATH else ask(running.port, path, body)[0]
+            if asked == 200:
                 running.seconds_to_start = time.monotonic() - began
                 return
         time.sleep(0.005)
@@ -222,7 +241,7 @@ def _until_answered(running: Running, began: float, probe: tuple[str, bytes]) ->
 
 def ask(port: int, path: str, body: bytes, headers: dict[str, str] | None = None) -> tuple[int, bytes, int | None]:
     """Post once; gives the status, the answer, and the length of its JSON part where it holds binary tensors."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE)
     try:
         connection.request("POST", path, body, {"content-type": "application/json"} | (headers or {}))
         answer = connection.getresponse()
@@ -230,6 +249,17 @@ def ask(port: int, path: str, body: bytes, headers: dict[str, str] | None = None
         return answer.status, answer.read(), int(length) if length else None
     finally:
         connection.close()
+
+
+def ask_grpc(port: int, message: bytes) -> tuple[int, bytes, None]:
+    """The same over gRPC; the status is 200 or 500, and the answer the first output's data."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = channel.unary_unary(GRPC_PATH, response_deserializer=ModelInferResponse.FromString)
+        try:
+            answer = call(message, timeout=_PATIENCE)
+        except grpc.RpcError as error:
+            return 500, str(error).encode(), None
+    return 200, answer.raw_output_contents[0], None
 
 
 def free_port() -> int:

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import statistics
+import sys
 import tempfile
 import time
 import urllib.request
@@ -24,6 +25,7 @@ from bench.server.usage import resident_mib
 
 GROWTH = 0.05
 _PATH = "/v1/models/m:predict"
+_OWN = Path(sys.executable).with_name("modelway")
 _CLIENTS = {
     clients.steady: 24,
     clients.pipelining: 2,
@@ -56,8 +58,8 @@ def soak(*, seconds: float, folder: Path, say: Say) -> list[Result]:
     made = models.make(folder)
     limits = ("--timeout", "2s", "--queue", "16", "--drain", "0s")
     servers = [
-        Server("on the event loop, two workers", modelway(made.linear, "--workers", "2", *limits), _PATH),
-        Server("in threads and batches", modelway(made.pickled, "--code", "AllowList", *limits), _PATH),
+        Server("on the event loop, two workers", modelway(made.linear, "--workers", "2", *limits, program=_OWN), _PATH),
+        Server("in threads and batches", modelway(made.pickled, "--code", "AllowList", *limits, program=_OWN), _PATH),
     ]
     body = models.v1(made.rows[:1])
     with contextlib.ExitStack() as stack:

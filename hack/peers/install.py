@@ -45,20 +45,20 @@ def ensure(groups: Iterable[str] = GROUPS, say: Say = silent) -> None:
     missing = [group for group in groups if not (environment(group) / _MARK).exists()]
     if not missing:
         return
-    uv = _uv()
+    program = uv()
     with exclusive(cache_directory() / "peers.lock", what="another install of the peers", say=say):
         for group in missing:
-            _install(uv, group, say)
+            _install(program, group, say)
 
 
-def _install(uv: str, group: str, say: Say) -> None:
+def _install(program: str, group: str, say: Say) -> None:
     target = environment(group)
     if (target / _MARK).exists():  # another process installed it while this one waited for the lock
         return
     say(f"installing the peers' group {group} into {target} (a minute or two the first time) …")
     # `--active` would take the caller's environment; the variable names ours.
     environ = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    command = [uv, "sync", "--frozen", "--project", str(PROJECT), "--no-default-groups", "--group", group]
+    command = [program, "sync", "--frozen", "--project", str(PROJECT), "--no-default-groups", "--group", group]
     ended = subprocess.run(
         command,
         env=environ | {"UV_PROJECT_ENVIRONMENT": str(target)},
@@ -71,7 +71,7 @@ def _install(uv: str, group: str, say: Say) -> None:
     (target / _MARK).touch()
 
 
-def _uv() -> str:
+def uv() -> str:
     """The uv that `make venv` installs, else the one on the PATH."""
     named = os.environ.get("UV")
     cached = sorted(cache_directory().glob("uv-*/bin/uv"))

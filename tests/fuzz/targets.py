@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import orjson
 
 from modelway.artifacts.errors import ModelError
-from modelway.server import binary, csv_rows, metadata, v1, v2
+from modelway.server import binary, csv_rows, json_numbers, metadata, v1, v2
 from modelway.server.arrays import at
 from modelway.server.errors import InvalidInputError, RequestError
 from modelway.server.exchange import HttpRequest
@@ -82,6 +83,22 @@ def v1_requests(data: bytes) -> None:
     """Likewise rows and columns in JSON."""
     if data:
         _predicts(lambda signature: v1.parse(data[1:], signature), data[0])
+
+
+def numbers_in_json(data: bytes) -> None:
+    """What is read without Python's objects is what it is with them, and what is cut out leaves JSON if it was that."""
+    if (rows := json_numbers.rows(data)) is not None:
+        assert np.array_equal(rows, orjson.loads(data)["instances"])
+    if (cut := json_numbers.data(data)) is not None:
+        assert _is_json(cut[0]) is _is_json(data)
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def csv_bodies(data: bytes) -> None:
@@ -215,6 +232,15 @@ TARGETS = {
             b"\2" + json.dumps({"dataframe_records": [_ROW]}).encode(),
         ),
         (*_JSON, b'"instances"', b'"inputs"', b'"dataframe_records"', b'"columns"', b'"signature_name"'),
+    ),
+    "json-numbers": Target(
+        numbers_in_json,
+        (
+            b'{"instances": [[1, -2.5e3], [0.1, 4]]}',
+            b'{"instances":[[1]]}\n',
+            b'{"id": "q", "inputs": [{"name": "x", "datatype": "FP32", "shape": [3], "data" : [1, 2.5, -0]}]}',
+        ),
+        (*_JSON, b'"instances"', b'"data"', b"\\", b"[[", b"]]", b"9007199254740993", b"1e-400", b"\xef\xbb\xbf"),
     ),
     "csv": Target(
         csv_bodies,

@@ -26,6 +26,7 @@ class FakeModel:
     outputs: tuple[TensorSpec, ...] = (TensorSpec("y", "FP32", (-1,)),)
     compute: Callable[[Batch], Mapping[str, np.ndarray]] = first_column
     features: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
     platform: str = "fake"
 

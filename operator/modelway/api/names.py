@@ -30,6 +30,7 @@ LABEL_COMPONENT: Final = "app.kubernetes.io/component"
 
 MANAGED_BY: Final = "modelway"
 COMPONENT_SERVER: Final = "model-server"
+COMPONENT_ROUTER: Final = "model-router"
 
 ANNOTATION_APPLIED: Final = "modelway.dev/applied"
 """On every child: hash of what was last applied, so that a field which modelway no longer sets is noticed."""
@@ -38,10 +39,37 @@ ANNOTATION_DIGEST: Final = "modelway.dev/digest"
 ANNOTATION_TEMPLATE: Final = "modelway.dev/template"
 """On a revision's Deployment: hash of the pod template as it was rendered."""
 
+ANNOTATION_VERDICT: Final = "modelway.dev/verdict"
+"""On a ControllerRevision that was rejected: `Rejected#<n>`, n being the number of the retry that it was."""
+
+ANNOTATION_APPROVE: Final = "modelway.dev/approve"
+"""On the resource, from a human: `<revision>` or `<revision>/<step>`: go on after that pause or preview."""
+ANNOTATION_PROMOTE: Final = "modelway.dev/promote"
+"""On the resource, from a human: `<revision>`: take it, whatever steps and checks are left."""
+ANNOTATION_ABORT: Final = "modelway.dev/abort"
+"""On the resource, from a human: `<revision>`: give it up and go back."""
+ANNOTATION_RETRY: Final = "modelway.dev/retry"
+"""On the resource, from a human: `<revision>#<n>`: try a rejected revision again; each time with a higher n."""
+
+ANNOTATION_ROUTING: Final = "modelway.dev/routing"
+"""On a router's pod: `<versions>@<moment>`, which files it is to have and since when. The kubelet looks at
+a pod's volumes again when the pod changes, at once instead of within a minute. The operator may write no other part of
+a pod."""
+
+PREVIEW_SUFFIX: Final = "candidate"
+"""The Service `<name>-candidate` of a step with a preview."""
+EVIDENCE_SUFFIX: Final = "evidence"
+EVIDENCE_KEY: Final = "ledger"
+"""The ConfigMap `<name>-evidence` and its key: what a rollout has counted so far."""
+
 MANAGED_SELECTOR: Final = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
+
+HEADER_PAIR: Final = "x-modelway-pair"
+"""On both copies of a request that the router mirrors: its answer is remembered, to be compared with the other's."""
 
 CONTAINER_FETCH: Final = "fetch-model"
 CONTAINER_SERVER: Final = "model-server"
+CONTAINER_ROUTER: Final = "envoy"
 MODEL_DIRECTORY: Final = "/mnt/models"
 SOURCE_DIRECTORY: Final = "/mnt/source"
 """Where a model that is to be converted is brought to; what it becomes goes to the model's directory."""

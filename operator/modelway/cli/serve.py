@@ -169,6 +169,13 @@ def _globals(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ..
     help="Port of the Open Inference Protocol's gRPC form; 0: off.",
 )
 @click.option(
+    "--observe/--no-observe",
+    default=True,
+    show_default=True,
+    envvar="MODELWAY_OBSERVE",
+    help="Whether answers are counted by class and score, and the counts told at /v1/observations.",
+)
+@click.option(
     "--max-body", type=Size(), default="16Mi", show_default=True, envvar="MODELWAY_MAX_BODY", help="Largest request."
 )
 def serve(**given: Any) -> None:
@@ -215,5 +222,6 @@ def serve(**given: Any) -> None:
             max_batch=given["max_batch"],
             max_wait=given["max_wait"],
             workers=given["workers"],
+            observe=given["observe"],
         )
     )

@@ -10,7 +10,7 @@ from typing import Any, Final
 from msgspec import structs
 
 from modelway.artifacts import digest
-from modelway.packing import samples, saving, writing
+from modelway.packing import profile, samples, saving, writing
 from modelway.packing.errors import UnwritableError
 from modelway.packing.originals import Trust
 from modelway.packing.parity import DEFAULT_TOLERANCE
@@ -81,6 +81,7 @@ def pack(
             metadata,
             **_described(found, sample),
             golden=writing.golden(found, sample.tensors, tolerance),
+            answers=profile.of(found, sample.tensors),
             producer=(metadata.producer or {}) | writing.producer(saving.LIBRARIES[metadata.format or ""]),
             **{name: value for name, value in said.items() if value is not None},
         )

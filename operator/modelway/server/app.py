@@ -8,29 +8,31 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from modelway import __version__
+from modelway.api import observations as contract
+from modelway.api.names import HEADER_PAIR
 from modelway.server import body as json_body
-from modelway.server import descriptions, openapi, page, v1, v2
+from modelway.server import descriptions, observations, v1, v2
 from modelway.server.errors import InvalidInputError, RequestError
 from modelway.server.exchange import Answer, HttpRequest
 from modelway.server.loading import Loaded
 from modelway.server.media import parser
 from modelway.server.metrics import CONTENT_TYPE
 from modelway.server.options import ServerOptions
-from modelway.server.service import Phase, Render, Service, not_ready
+from modelway.server.service import Phase, Render, Service
 from modelway.server.tally import Tally
 
 Handler = Callable[[HttpRequest], Answer]
 
-_RENDER: Final[dict[str, Render]] = {"v1": v1.render, "v2": v2.render}
+_PAIR: Final = (HEADER_PAIR.encode(), b"1")
 _STATES: Final = {Phase.LOADING: "LOADING", Phase.READY: "AVAILABLE", Phase.DRAINING: "UNLOADING"}
 
 
 class App(Service):
-    """One model behind V1 and V2."""
+    """One model behind V1 and V2; and behind the paths of MLflow's scoring server, which SageMaker asks too."""
 
     def __init__(self, options: ServerOptions, *, tally: Tally | None = None, worker: int = 0) -> None:
         super().__init__(options, tally=tally, worker=worker)
-        self._predict: dict[str, str] = {}
+        self._predict: dict[str, tuple[str, Render]] = {}
         self._get: dict[str, Handler] = {}
         self._post: dict[str, Handler] = {}
         self._page: Answer | None = None
@@ -39,22 +41,22 @@ class App(Service):
 
     def serve(self, loaded: Loaded) -> None:
         """Begin to answer predictions."""
-        self._page = page.render(loaded, self.options.name)
-        self._openapi = _json(openapi.document(loaded.signature, self.options.name, loaded.version))
         super().serve(loaded)
         self._route()
 
     def respond(self, request: HttpRequest) -> Answer | Coroutine[Any, Any, Answer]:
         """Answer a request: at once where its model runs on the event loop, else give what to wait for."""
-        protocol = self._predict.get(request.path)
-        if protocol is None or request.method != "POST":
+        route = self._predict.get(request.path)
+        if route is None or request.method != "POST":
             return self._other(request)
+        protocol, render = route
         try:
             parse = parser(protocol, request.headers)
         except RequestError as error:
             self.metrics.count(protocol, error.status)
             return _error(error)
-        return self.begin(protocol, parse, _RENDER[protocol], body=request.body, start=request.start, tell=_error)
+        pair = request.header(b"x-request-id") if _PAIR in request.headers else None
+        return self.begin(protocol, parse, render, body=request.body, start=request.start, tell=_error, pair=pair)
 
     def refuse(self, error: RequestError) -> Answer:
         """Answer what is no request."""
@@ -66,25 +68,31 @@ class App(Service):
         name, version = self.options.name, self.version
         self._get = {
             "/": self._home,
-            "/openapi.json": lambda _: _made(self._openapi),
+            "/openapi.json": self._document,
             "/v1/models": lambda _: _json({"models": [name]}),
             "/v2": self._v2_server,
             "/v2/health/live": lambda _: _json({"live": self.is_alive}, ok=self.is_alive),
-            "/v2/health/ready": lambda _: _json({"ready": self.is_ready}, ok=self.is_ready),
+            "/v2/health/ready": self._ready,
+            "/ping": self._ready,
+            "/health": self._ready,
             "/v2/models": lambda _: _json({"models": [name]}),
-            "/metrics": lambda _: Answer(200, self.metrics.render(), content_type=CONTENT_TYPE),
+            "/metrics": self._metrics_text,
         }
+        if self.options.observe:
+            self._get[contract.PATH] = self._observations
         self._post = {"/v2/repository/index": self._index}
         for action in ("load", "unload"):
             self._post[f"/v2/repository/models/{name}/{action}"] = _no_repository
-        self._predict = {}
+        self._predict = {"/invocations": ("v1", v1.render_as_mlflow)}
         for suffix in ("", f"/versions/{version}") if version else ("",):
             self._get[f"/v1/models/{name}{suffix}"] = self._v1_status
             self._get[f"/v1/models/{name}{suffix}/metadata"] = self._v1_metadata
             self._get[f"/v2/models/{name}{suffix}"] = self._v2_metadata
             self._get[f"/v2/models/{name}{suffix}/ready"] = self._v2_ready
-            self._predict[f"/v1/models/{name}{suffix}:predict"] = "v1"
-            self._predict[f"/v2/models/{name}{suffix}/infer"] = "v2"
+            self._predict[f"/v1/models/{name}{suffix}:predict"] = "v1", v1.render
+            self._predict[f"/v2/models/{name}{suffix}/infer"] = "v2", v2.render
+            for call in ("classify", "regress"):
+                self._post[f"/v1/models/{name}{suffix}:{call}"] = _no_examples
 
     def _other(self, request: HttpRequest) -> Answer:
         """Everything that is no prediction."""
@@ -107,6 +115,8 @@ class App(Service):
         raise RequestError(404, self._no_such_path(path))
 
     def _no_such_path(self, path: str) -> str:
+        if path == contract.PATH:
+            return "answers are not counted here: this server was started with --no-observe"
         name = self.options.name
         for prefix in ("/v1/models/", "/v2/models/", "/v2/repository/models/"):
             if not path.startswith(prefix):
@@ -124,10 +134,26 @@ class App(Service):
                 return f"Servable not found for request: Specific({name}, {asked[:80]}); {own}"
         return f"there is nothing at {path[:200]}"
 
+    # What people and tools look at is made when the first of them does: it would be a thirtieth of every start.
+
     def _home(self, request: HttpRequest) -> Answer:
+        from modelway.server import page  # noqa: PLC0415 see above
+
         if not page.is_wanted(request.header(b"accept")):
             raise RequestError(404, self._no_such_path(request.path))
-        return _made(self._page)
+        if self._page is None:
+            self._page = page.render(self.loaded, self.options.name)
+        return self._page
+
+    def _document(self, _request: HttpRequest) -> Answer:
+        from modelway.server import openapi  # noqa: PLC0415 see above
+
+        if self._openapi is None:
+            options = self.options
+            self._openapi = _json(
+                openapi.document(self.loaded.signature, options.name, self.version, observe=options.observe)
+            )
+        return self._openapi
 
     def _v1_status(self, _request: HttpRequest) -> Answer:
         status = descriptions.v1_status(
@@ -145,8 +171,26 @@ class App(Service):
     def _v2_metadata(self, _request: HttpRequest) -> Answer:
         return _json(descriptions.v2_metadata(self.loaded.model, name=self.options.name, version=self.version))
 
+    def _ready(self, _request: HttpRequest) -> Answer:
+        return _json({"ready": self.is_ready}, ok=self.is_ready)
+
     def _v2_ready(self, _request: HttpRequest) -> Answer:
         return _json({"name": self.options.name, "ready": self.is_ready}, ok=self.is_ready)
+
+    def _observations(self, _request: HttpRequest) -> Answer:
+        self.settle()
+        body = observations.render(
+            self._tally.answers,
+            model=self.options.name,
+            version=self.version,
+            revision=self.options.revision,
+            reference={} if self.engine is None else self.loaded.reference,
+        )
+        return Answer(200, body)
+
+    def _metrics_text(self, _request: HttpRequest) -> Answer:
+        self.settle()
+        return Answer(200, self.metrics.render(), content_type=CONTENT_TYPE)
 
     def _index(self, request: HttpRequest) -> Answer:
         only_ready = json_body.read_object(request.body).get("ready", False) if request.body.strip() else False
@@ -156,18 +200,16 @@ class App(Service):
         return _json([entry] if self.is_ready or not only_ready else [])
 
 
-def _made(answer: Answer | None) -> Answer:
-    """What is made of the model when it is loaded. Raises RequestError (503) before that."""
-    if answer is None:
-        raise not_ready()
-    return answer
-
-
 def _no_repository(_request: HttpRequest) -> Answer:
     raise RequestError(
         501,
         "this server has one model for its whole life; a new one comes with new pods (kubectl apply) or a new process",
     )
+
+
+def _no_examples(request: HttpRequest) -> Answer:
+    path, _, call = request.path.rpartition(":")
+    raise RequestError(501, f'"{call}" takes tf.Examples, which this server does not read; send rows to {path}:predict')
 
 
 def _json(value: object, *, ok: bool = True) -> Answer:

@@ -6,7 +6,6 @@ by element to find the first culprit, so precision of errors costs nothing while
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -65,29 +64,6 @@ def from_json(values: object, spec: TensorSpec, place: Place, *, has_booleans: b
     if array.size == 0:
         raise _culprit(values, spec, place)
     return _cast(array, values, spec, place)
-
-
-def rows_of_numbers(rows: list[Any], spec: TensorSpec) -> Array | None:
-    """The same in two thirds of the time, for rows that are of one length; None where `from_json` has to look.
-
-    Args:
-        rows: what orjson made of JSON that holds arrays and numbers alone. numpy would take a `null` for NaN here, and
-            a text or boolean for a number.
-        spec: the input; None is also given where it does not take such rows.
-
-    """
-    dtype = DTYPES[spec.datatype]
-    if dtype.kind != "f":
-        return None
-    try:
-        width = len(rows[0])
-        if set(map(len, rows)) != {width} or not spec.fits((len(rows), width)):
-            return None
-        flat = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * width)
-    except (TypeError, ValueError, OverflowError):  # a number or an array where the other should be
-        return None
-    array = flat.astype(dtype, copy=False).reshape(len(rows), width)
-    return None if width == 0 or np.count_nonzero(np.isinf(array)) else array
 
 
 def _cast(array: Array, values: list[Any], spec: TensorSpec, place: Place) -> Array:

@@ -7,6 +7,7 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 
 import math
 import struct
+import sys
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from modelway.server.errors import InvalidInputError
 from modelway.server.tensors import DTYPES, Array
 
 _LENGTH: Final = struct.Struct("<I")
+_IS_LITTLE: Final = sys.byteorder == "little"
 _LITTLE: Final = {name: dtype.newbyteorder("<") for name, dtype in DTYPES.items()}
 
 
@@ -38,7 +40,7 @@ def from_bytes(data: bytes | memoryview, datatype: str, shape: tuple[int, ...], 
 def to_bytes(array: Array) -> bytes:
     """An array's data, as `from_bytes` reads them; texts of any kind are BYTES."""
     if array.dtype.kind not in "OUST":
-        return np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+        return (array if _IS_LITTLE and array.dtype.isnative else array.astype(array.dtype.newbyteorder("<"))).tobytes()
     parts: list[bytes] = []
     for value in array.ravel().tolist():
         text = value if isinstance(value, bytes) else str(value).encode()

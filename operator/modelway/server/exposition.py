@@ -75,6 +75,12 @@ class _Server(Collector):
             "Predictions that are being read, waiting or computed.",
             self._in_flight(regions),
         )
+        yield self._counter(
+            "modelway_server_answers",
+            "Requests by the class of their first row's answer.",
+            {(name,): count for name, count in self._metrics.tally.answers.by_class().items()},
+            "class",
+        )
         yield from self._about_workers(regions)
 
     def _requests(self, regions: list[Region]) -> Metric:

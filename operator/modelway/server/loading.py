@@ -4,8 +4,8 @@ Runs once per process, in a thread, while the event loop answers that the model 
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from modelway.artifacts.errors import ModelError
 from modelway.artifacts.reasons import Reason
@@ -13,10 +13,11 @@ from modelway.server import golden, transform
 from modelway.server.batching import pays, rows_are_independent
 from modelway.server.formats.base import Code, LoadOptions, Model
 from modelway.server.locate import Located, locate
+from modelway.server.metadata import FILENAME
 from modelway.server.options import ServerOptions
 from modelway.server.pace import Cost, measure, zeros
 from modelway.server.signature import Signature
-from modelway.server.tensors import Batch
+from modelway.server.tensors import FLOATS, Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Loaded:
         sample: rows that it has answered right, the first golden request's; None where there is no golden request.
         golden: how many golden requests it answered right.
         seconds: how long all of this took.
+        reference: how the maker's rows were answered, as the server counts answers; empty where that was not said.
 
     """
 
@@ -47,6 +49,7 @@ class Loaded:
     sample: Batch | None
     golden: int
     seconds: float
+    reference: Mapping[str, int] = field(default_factory=dict)
 
 
 def load(options: ServerOptions, *, clock: Callable[[], float] = time.perf_counter) -> Loaded:
@@ -54,6 +57,7 @@ def load(options: ServerOptions, *, clock: Callable[[], float] = time.perf_count
     start = clock()
     located = locate(options.model_dir, format_name=options.format)
     model = _load(located, options)
+    _check_nullable(model)
     signature = Signature.of(
         model, ignores_extra=located.metadata.extra_features == "Ignore", max_rows=options.max_rows
     )
@@ -71,6 +75,7 @@ def load(options: ServerOptions, *, clock: Callable[[], float] = time.perf_count
         sample=sample,
         golden=len(answered),
         seconds=clock() - start,
+        reference=located.metadata.answers or {},
     )
 
 
@@ -81,6 +86,16 @@ def _is_batchable(model: Model, cost: Cost, sample: Batch | None) -> bool:
         return rows_are_independent(model, sample or zeros(model))
     except Exception:  # noqa: BLE001 a model may refuse made-up rows with anything; then it is not asked for several
         return False
+
+
+def _check_nullable(model: Model) -> None:
+    for spec in model.inputs:
+        if spec.nullable and spec.datatype not in FLOATS:
+            raise ModelError(
+                Reason.METADATA_INVALID,
+                f'{FILENAME}: input "{spec.name}" is nullable and {spec.datatype}, which has no form for a missing '
+                f"value; leave nullable out, or declare it as {', '.join(sorted(FLOATS))} where the model takes that",
+            )
 
 
 def _load(located: Located, options: ServerOptions) -> Model:

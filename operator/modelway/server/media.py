@@ -27,7 +27,11 @@ def parser(protocol: str, headers: Iterable[tuple[bytes, bytes]]) -> Parse:
         elif name == _LENGTH:
             length = value
         elif name == b"content-encoding" and value.lower() != b"identity":
-            raise RequestError(415, f"content-encoding {_shown(value)} is not known here; send the body as it is")
+            raise RequestError(
+                415,
+                f"content-encoding {_shown(value)} is not known here; send the body as it is",
+                headers={"accept-encoding": "identity"},  # as RFC 9110 asks, 12.5.3
+            )
     if content_type != _JSON and not _is_json(content_type, protocol):
         return csv_rows.parse
     if protocol == "v1":

@@ -9,6 +9,7 @@ puts into them; whoever writes the file loads it again (`packing`).
 """
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
@@ -17,6 +18,7 @@ import msgspec
 import orjson
 from msgspec import Meta, Struct
 
+from modelway.api.observations import check_key
 from modelway.artifacts.errors import ModelError
 from modelway.artifacts.reasons import Reason
 
@@ -28,11 +30,19 @@ Datatype = Literal[
 ExtraFeatures = Literal["Refuse", "Ignore"]
 Dimension = Annotated[int, Meta(ge=-1)]
 Name = Annotated[str, Meta(min_length=1)]
+Count = Annotated[int, Meta(ge=0)]
 Version = Annotated[str, Meta(max_length=128)]
 ZonedTime = Annotated[datetime, Meta(tz=True)]
 
 # Of fields with few values, in the order that people read them; msgspec sorts them and does not name them.
 CHOICES: Final = {"datatype": get_args(Datatype), "extraFeatures": get_args(ExtraFeatures)}
+
+
+# Of mappings, of which msgspec does not say which value is wrong.
+_IS_RIGHT: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "producer": lambda value: isinstance(value, str),
+    "answers": lambda value: type(value) is int and value >= 0,
+}
 
 
 class _Strict(Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
@@ -137,6 +147,13 @@ class Metadata(_Strict, frozen=True, kw_only=True):
         ),
     ] = None
     golden: Annotated[tuple[Golden, ...], Meta(description="Requests with known answers.")] = ()
+    answers: Annotated[
+        dict[str, Count] | None,
+        Meta(
+            description="How many of the maker's rows were answered how, by class and by bucket of the score; "
+            "`modelway pack` counts them."
+        ),
+    ] = None
     producer: Annotated[
         dict[str, str] | None,
         Meta(description="Versions of what made the model: {python: 3.11.7, scikit-learn: 1.9.1}."),
@@ -144,6 +161,11 @@ class Metadata(_Strict, frozen=True, kw_only=True):
     training_time: Annotated[ZonedTime | None, Meta(description="When the model was trained, with its time zone.")] = (
         None
     )
+
+    def __post_init__(self) -> None:
+        """Refuse counts that are of nothing."""
+        for key in self.answers or ():
+            check_key(key)
 
 
 def read(folder: Path) -> Metadata:
@@ -184,7 +206,8 @@ def _steps(path: str, document: Any) -> list[str]:
     steps: list[str] = []
     for step in re.findall(r"\w+|\.\.\.", path):
         if step == "...":
-            step = next(key for key, value in document.items() if not isinstance(value, str))  # noqa: PLW2901
+            is_right = _IS_RIGHT[steps[-1]]
+            step = next(key for key, value in document.items() if not is_right(value))  # noqa: PLW2901
         document = document[int(step) if isinstance(document, list) else step]
         steps.append(step)
     return steps

@@ -29,7 +29,7 @@ class SentTensor(NamedTuple):
         name: as it was sent.
         datatype: as it was sent.
         shape: sizes as they were sent.
-        read: makes the array of the datatype and shape, given the input that it is for; raises InvalidInputError.
+        source: where its data are, for the protocol that reads them.
 
     """
 
@@ -37,12 +37,18 @@ class SentTensor(NamedTuple):
     name: str
     datatype: str
     shape: tuple[int, ...]
-    read: Callable[[Any, TensorSpec], Array]
+    source: Any
 
 
-def match(sent: Sequence[SentTensor], signature: Signature) -> dict[str, Array]:
-    """An array for each of the model's inputs. Raises InvalidInputError with the position of what does not fit."""
-    tensors: dict[str, Array] = {}
+Assigned = tuple[SentTensor, TensorSpec]
+"""A tensor that fits an input by name, datatype and shape; its data are yet to be read."""
+Read = Callable[[SentTensor, TensorSpec], Array]
+"""Makes a tensor's array, of its datatype and shape or flat; raises InvalidInputError."""
+
+
+def assigned(sent: Sequence[SentTensor], signature: Signature) -> tuple[Assigned, ...]:
+    """A tensor for each of the model's inputs. Raises InvalidInputError with the position of what does not fit."""
+    found: dict[str, Assigned] = {}
     only = signature.only
     for tensor in sent:
         spec = signature.by_name.get(tensor.name)
@@ -55,13 +61,19 @@ def match(sent: Sequence[SentTensor], signature: Signature) -> dict[str, Array]:
                 f"{tensor.where}.name: the model has no input {quoted([tensor.name])}; it has "
                 + listed(signature.by_name)
             )
-        if spec.name in tensors:
+        if spec.name in found:
             raise InvalidInputError(f'{tensor.where}.name: input "{spec.name}" is given twice')
-        tensors[spec.name] = _array(tensor, spec)
-    if len(tensors) < len(signature.inputs):
-        missing = [name for name in signature.by_name if name not in tensors]
+        _check(tensor, spec)
+        found[spec.name] = tensor, spec
+    if len(found) < len(signature.inputs):
+        missing = [name for name in signature.by_name if name not in found]
         raise InvalidInputError(f"inputs: no tensor for the model's input {quoted(missing)}")
-    return tensors
+    return tuple(found.values())
+
+
+def arrays(tensors: Sequence[Assigned], read: Read) -> dict[str, Array]:
+    """An array for each of the model's inputs. Raises InvalidInputError where data are not what their tensor says."""
+    return {spec.name: _array(tensor, spec, read) for tensor, spec in tensors}
 
 
 def wanted(asked: Sequence[str], signature: Signature) -> tuple[str, ...]:
@@ -88,7 +100,7 @@ def check_parameters(parameters: Container[str], prefix: str) -> None:
             raise InvalidInputError(f"{prefix}parameters.{name}: this server does not have that extension")
 
 
-def _array(tensor: SentTensor, spec: TensorSpec) -> Array:
+def _check(tensor: SentTensor, spec: TensorSpec) -> None:
     datatype, shape = tensor.datatype, tensor.shape
     if datatype not in DTYPES:
         raise InvalidInputError(f"{tensor.where}.datatype: {quoted([datatype])} is none of {', '.join(DTYPES)}")
@@ -104,7 +116,11 @@ def _array(tensor: SentTensor, spec: TensorSpec) -> Array:
             f"{tensor.where}.shape: {list(shape)} does not fit the model's input "
             f'"{spec.name}" of shape {list(spec.shape)}'
         )
-    array = tensor.read(tensor, spec)
+
+
+def _array(tensor: SentTensor, spec: TensorSpec, read: Read) -> Array:
+    shape = tensor.shape
+    array = read(tensor, spec)
     if array.shape != shape:
         size = math.prod(shape)
         if array.size != size:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
+from modelway.api.observations import PATH as OBSERVATIONS
 from modelway.server import schemas
 from modelway.server.signature import Signature
 from modelway.server.v2 import LENGTH_HEADER
@@ -27,13 +28,14 @@ _ERRORS: Final = {
 _OF_PREDICTIONS: Final = (400, 413, 415, 500, 503, 504)
 
 
-def document(signature: Signature, name: str, version: str | None) -> Json:
+def document(signature: Signature, name: str, version: str | None, *, observe: bool = True) -> Json:
     """The document.
 
     Args:
         signature: what requests to the model may look like.
         name: the model's, as it stands in paths.
         version: the version to show, or None.
+        observe: whether answers are counted, and the counts told.
 
     """
     described = schemas.components(signature)
@@ -49,7 +51,7 @@ def document(signature: Signature, name: str, version: str | None) -> Json:
             {"name": "V2", "description": "The Open Inference Protocol: named tensors."},
             {"name": "server", "description": "What the server says of itself."},
         ],
-        "paths": _of_server() | _v1(name, version) | _v2(name, version),
+        "paths": _of_server(observe=observe) | _v1(name, version) | _v2(name, version),
         "components": {
             "schemas": described,
             "responses": {f"Error{status}": _error(text) for status, text in _ERRORS.items()},
@@ -57,30 +59,38 @@ def document(signature: Signature, name: str, version: str | None) -> Json:
     }
 
 
-def _of_server() -> Json:
-    return {
+def _of_server(*, observe: bool) -> Json:
+    ready = _flag("ready")
+    paths: Json = {
         "/openapi.json": {"get": _get("openapi", "This document.", {"type": "object"}, errors=(503,))},
+        "/ping": {"get": _get("ping", "Whether it is ready, for MLflow's clients.", ready, more={"503": ready})},
+        "/health": {"get": _get("health", "The same.", ready, more={"503": ready})},
         "/metrics": {
             "get": _operation(
                 "metrics", "server", "Metrics, for Prometheus.", {"200": _answer("text/plain", {"type": "string"})}
             )
         },
     }
+    if observe:
+        summary = "What was answered, for the operator."
+        paths[OBSERVATIONS] = {"get": _get("observations", summary, _ref("Observations"))}
+    return paths
 
 
 def _v1(name: str, version: str | None) -> Json:
     paths: Json = {"/v1/models": {"get": _get("v1Models", "The models served: this one.", _ref("Models"), tag="V1")}}
     status = _ref("V1Status")
+    body: Json = {"application/json": {"schema": _ref("PredictRequest")}, "text/csv": {"schema": {"type": "string"}}}
     for path, suffix in _forms("/v1/models", name, version):
         paths[path] = {"get": _get(f"v1Status{suffix}", "Whether it is ready.", status, tag="V1", more={"503": status})}
         paths[f"{path}/metadata"] = {
             "get": _get(f"v1Metadata{suffix}", "Inputs and outputs.", {"type": "object"}, tag="V1", errors=(503,))
         }
-        body = {"application/json": {"schema": _ref("PredictRequest")}, "text/csv": {"schema": {"type": "string"}}}
         paths[f"{path}:predict"] = {
             "post": _prediction(f"predict{suffix}", "V1", body, _answer("application/json", _ref("PredictAnswer")))
         }
-    return paths
+    answer = _answer("application/json", {"type": "object", "required": ["predictions"]})
+    return paths | {"/invocations": {"post": _prediction("invocations", "V1", body, answer)}}
 
 
 def _v2(name: str, version: str | None) -> Json:

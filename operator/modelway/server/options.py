@@ -34,6 +34,7 @@ class ServerOptions:
         max_batch: rows of different requests that are predicted together at most; 1 switches that off.
         max_wait: how long a batch may wait to fill while others are about.
         workers: processes that serve, each with a model of its own.
+        observe: whether answers are counted by class and score, and the counts told.
 
     """
 
@@ -59,3 +60,4 @@ class ServerOptions:
     max_batch: int = 64
     max_wait: float = 0.0
     workers: int = 1
+    observe: bool = True

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+from msgspec.json import schema_components
 
+from modelway.server.observations import Observations
 from modelway.server.signature import Signature
 from modelway.server.tensors import DTYPES, TensorSpec
 from modelway.server.v1 import DEFAULT_SIGNATURE
@@ -68,6 +70,7 @@ def components(signature: Signature) -> dict[str, Json]:
         "PredictAnswer": _predict_answer(signature),
         "InferRequest": _infer_request(signature),
         "InferAnswer": _infer_answer(signature),
+        **schema_components([Observations], ref_template="#/components/schemas/{name}")[1],
     }
 
 

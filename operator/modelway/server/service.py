@@ -8,7 +8,7 @@ nor decode a large body (`engine`). Used from one event loop.
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
 from typing import Any, Final
@@ -20,9 +20,12 @@ from modelway.server.errors import RequestError
 from modelway.server.exchange import Answer
 from modelway.server.loading import Loaded
 from modelway.server.metrics import Metrics
+from modelway.server.observer import Observer
 from modelway.server.options import ServerOptions
+from modelway.server.sighting import Look
 from modelway.server.signature import Signature
 from modelway.server.tally import Tally
+from modelway.server.tensors import Array
 from modelway.server.wire import Request
 
 Parse = Callable[[bytes, Signature], Request]
@@ -30,6 +33,8 @@ Render = Callable[..., Answer]
 """As `wire.Wire.render`: (outputs, request, *, name, version) -> Answer."""
 Tell = Callable[[RequestError], Answer]
 """How a protocol tells what went wrong."""
+Predicted = tuple[Answer, Mapping[str, Array], tuple[str, ...]]
+"""An answer, the model's outputs, and those of them that it was made of."""
 
 # What nginx counts for a client that hung up before its answer; it reads none.
 CLIENT_CLOSED_REQUEST: Final = 499
@@ -50,6 +55,8 @@ class Service:
         self.options = options
         self._tally = tally or Tally()
         self._worker = worker
+        self._observer: Observer | None = None
+        self._renders: dict[Render, Callable[[Mapping[str, Array], Request], Predicted]] = {}
         self.phase = Phase.LOADING
         self.in_flight = 0
         self.engine: Engine | None = None
@@ -85,6 +92,9 @@ class Service:
         options = self.options
         if loaded.version != options.version:
             self.metrics = self._metrics(loaded.version)
+        if options.observe:
+            self._observer = Observer(Look.at(loaded.model), self._tally.answers.region(self._worker))
+        self._renders.clear()
         self.engine = Engine(
             loaded,
             concurrency=options.concurrency,
@@ -101,6 +111,11 @@ class Service:
         """Go on answering, and ask every client to connect anew elsewhere."""
         self._enter(Phase.DRAINING)
 
+    def settle(self) -> None:
+        """Bring the shared counts up to date with what was answered."""
+        if self._observer is not None:
+            self._observer.settle()
+
     @contextlib.contextmanager
     def watched(self, watcher: Callable[[Phase], Awaitable[None]]) -> Iterator[None]:
         """For the length of a block, tell `watcher` of each new phase."""
@@ -111,7 +126,15 @@ class Service:
             self._watchers.discard(watcher)
 
     def begin(
-        self, protocol: str, parse: Parse, render: Render, *, body: bytes, start: float, tell: Tell
+        self,
+        protocol: str,
+        parse: Parse,
+        render: Render,
+        *,
+        body: bytes,
+        start: float,
+        tell: Tell,
+        pair: bytes | None = None,
     ) -> Answer | Coroutine[Any, Any, Answer]:
         """Answer a prediction: at once where its model runs on the event loop, else give what to wait for.
 
@@ -122,6 +145,7 @@ class Service:
             body: the request.
             start: when it came, `time.perf_counter()`.
             tell: makes the answer of an error.
+            pair: the request's id where it was mirrored, so that its answer is remembered.
 
         """
         self.in_flight += 1
@@ -130,10 +154,8 @@ class Service:
         except Exception as error:  # noqa: BLE001 all errors end in _failed
             return self._done(protocol, start, tell(self._failed(protocol, error)))
         if isinstance(outcome, tuple):
-            answer, rows = outcome
-            self.metrics.rows(protocol, rows)
-            return self._done(protocol, start, answer)
-        return self._later(protocol, start, outcome, tell)
+            return self._answered(protocol, start, outcome, pair)
+        return self._later(protocol, start, outcome, tell, pair)
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
@@ -142,30 +164,47 @@ class Service:
             self._telling.add(telling)  # the loop itself holds tasks weakly
             telling.add_done_callback(self._telling.discard)
 
-    def _begun(self, parse: Parse, render: Render, body: bytes, start: float) -> Outcome[Answer]:
+    def _begun(self, parse: Parse, render: Render, body: bytes, start: float) -> Outcome[Predicted]:
         engine = self.engine
         if engine is None:
             raise not_ready()
         loaded = engine.loaded
         return engine.begin(
             partial(parse, body, loaded.signature),
-            partial(render, name=self.options.name, version=loaded.version),
+            self._renders.get(render) or self._rendering(render, loaded.version),
             size=len(body),
             start=start,
         )
 
+    def _rendering(self, render: Render, version: str | None) -> Callable[[Mapping[str, Array], Request], Predicted]:
+        """What the engine is to do with the outputs; made once for each protocol."""
+        made = partial(_rendered, partial(render, name=self.options.name, version=version))
+        self._renders[render] = made
+        return made
+
     async def _later(
-        self, protocol: str, start: float, outcome: Coroutine[Any, Any, tuple[Answer, int]], tell: Tell
+        self,
+        protocol: str,
+        start: float,
+        outcome: Coroutine[Any, Any, tuple[Predicted, int]],
+        tell: Tell,
+        pair: bytes | None,
     ) -> Answer:
         try:
-            answer, rows = await outcome
+            finished = await outcome
         except asyncio.CancelledError:
             self.in_flight -= 1
             self.metrics.count(protocol, CLIENT_CLOSED_REQUEST)
             raise
         except Exception as error:  # noqa: BLE001 all errors end in _failed
             return self._done(protocol, start, tell(self._failed(protocol, error)))
+        return self._answered(protocol, start, finished, pair)
+
+    def _answered(self, protocol: str, start: float, finished: tuple[Predicted, int], pair: bytes | None) -> Answer:
+        (answer, outputs, wanted), rows = finished
         self.metrics.rows(protocol, rows)
+        if self._observer is not None:
+            self._observer.take(outputs, wanted, pair, rows, len(answer.body))
         return self._done(protocol, start, answer)
 
     def _done(self, protocol: str, start: float, answer: Answer) -> Answer:
@@ -191,6 +230,12 @@ class Service:
             tally=self._tally,
             worker=self._worker,
         )
+
+
+def _rendered(
+    render: Callable[[Mapping[str, Array], Request], Answer], outputs: Mapping[str, Array], request: Request
+) -> Predicted:
+    return render(outputs, request), outputs, request.batch.wanted
 
 
 def not_ready() -> RequestError:

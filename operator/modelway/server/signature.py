@@ -13,9 +13,11 @@ from modelway.server.tensors import TensorSpec
 DEFAULT_MAX_ROWS: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Signature:
     """A model's inputs and outputs, and what is done about requests that bring more than is needed.
+
+    Equal to itself alone, so that what follows from one can be remembered for it.
 
     Args:
         inputs: what a request must bring, in the model's order.

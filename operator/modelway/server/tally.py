@@ -11,6 +11,8 @@ import os
 from bisect import bisect_left
 from typing import Final
 
+from modelway.server.answers import Answers
+
 PROTOCOLS: Final = ("v1", "v2", "grpc", "other")
 # Fine below 5 ms, where our own models live; from there on the thresholds that a latency check can name, so that a
 # bucket boundary lies exactly on each.
@@ -51,6 +53,8 @@ class Tally:
     Args:
         workers: how many regions.
 
+    `answers` is another page, of what was answered.
+
     """
 
     def __init__(self, workers: int = 1) -> None:
@@ -59,6 +63,7 @@ class Tally:
         self._memory = mmap.mmap(-1, 8 * (_HEADER + workers * _REGION))
         self._numbers = memoryview(self._memory).cast("d")
         self.header = self._numbers[:_HEADER]
+        self.answers = Answers(workers)
 
     def region(self, worker: int) -> "Region":
         """A worker's own numbers."""

@@ -32,12 +32,17 @@ DTYPES: Final[Mapping[str, np.dtype[np.generic]]] = {
     "FP64": np.dtype(np.float64),
     "BYTES": np.dtype(np.object_),
 }
+FLOATS: Final = frozenset({"FP16", "FP32", "FP64"})
+"""The datatypes that have a NaN, which is how a missing value is told to a model."""
 _NAMES: Final[Mapping[np.dtype[np.generic], str]] = {dtype: name for name, dtype in DTYPES.items()}
 
 
 def datatype_of(array: Array) -> str:
     """The protocol's name of an array's type; text of any kind is BYTES. Raises KeyError for what has none."""
-    return "BYTES" if array.dtype.kind in "OUST" else _NAMES[array.dtype.newbyteorder("=")]
+    dtype = array.dtype
+    if dtype.isnative and dtype in _NAMES:
+        return _NAMES[dtype]
+    return "BYTES" if dtype.kind in "OUST" else _NAMES[dtype.newbyteorder("=")]
 
 
 @dataclass(frozen=True, slots=True)

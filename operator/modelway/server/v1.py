@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from modelway.server import base64_texts, table
+from modelway.server import base64_texts, json_numbers, table
 from modelway.server import body as json_body
-from modelway.server.arrays import at, describe, from_json, rows_of_numbers
+from modelway.server.arrays import at, describe, from_json
 from modelway.server.errors import InvalidInputError, RequestError
 from modelway.server.exchange import Answer
 from modelway.server.signature import Signature
@@ -27,8 +27,6 @@ from modelway.server.validation import batch, check_shape, quoted, row_of
 from modelway.server.wire import Request
 
 DEFAULT_SIGNATURE: Final = "serving_default"
-# Rows from which on it is worth it to look whether they are plain.
-_SEVERAL: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,8 @@ class ColumnsRequest(Request):
 
 def parse(body: bytes, signature: Signature) -> Request:
     """Read a predict request. Raises RequestError with the position of what is wrong."""
+    if (tensors := _plain(body, signature)) is not None:
+        return Request(batch(tensors, signature, signature.default_outputs, "instances"))
     request = json_body.read_object(body)
     if len(request) == 1 and "instances" in request:  # nearly always
         form = "instances"
@@ -45,8 +45,6 @@ def parse(body: bytes, signature: Signature) -> Request:
         form = _form(request)
         _check_signature_name(request)
     given = request[form]
-    if form == "instances" and (tensors := _plain(given, body, signature)) is not None:
-        return Request(batch(tensors, signature, signature.default_outputs, form))
     if b"b" in body and b'"b64"' in body:  # the first alone takes hardly any time
         given = base64_texts.decoded(given, form)
     tensors = _FORMS[form](given, signature, has_booleans=json_body.may_hold_booleans(body))
@@ -57,10 +55,23 @@ def parse(body: bytes, signature: Signature) -> Request:
 def render(outputs: Mapping[str, Array], request: Request, *, name: str, version: str | None) -> Answer:
     """Write the answer. V1 has no place for the model's name and version."""
     del name, version
+    return _answer(outputs, request, "outputs" if type(request) is ColumnsRequest else "predictions")
+
+
+def render_as_mlflow(outputs: Mapping[str, Array], request: Request, *, name: str, version: str | None) -> Answer:
+    """The same as MLflow's scoring server answers: columns are `predictions` too.
+
+    https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally: "Inference Server Specification".
+    """
+    del name, version
+    return _answer(outputs, request, "predictions")
+
+
+def _answer(outputs: Mapping[str, Array], request: Request, what: str) -> Answer:
     wanted = request.batch.wanted
     if type(request) is ColumnsRequest:
         tensors = {output: jsonable(outputs[output]) for output in wanted}
-        return Answer(200, json_body.write({"outputs": tensors if len(tensors) != 1 else tensors[wanted[0]]}))
+        return Answer(200, json_body.write({what: tensors if len(tensors) != 1 else tensors[wanted[0]]}))
     count = request.batch.rows
     for output in wanted:
         shape = outputs[output].shape
@@ -70,9 +81,9 @@ def render(outputs: Mapping[str, Array], request: Request, *, name: str, version
                 f'output "{output}" of shape {list(shape)} has no row per instance; use "inputs", or the V2 protocol',
             )
     if len(wanted) == 1:
-        return Answer(200, json_body.write({"predictions": jsonable(outputs[wanted[0]])}))
+        return Answer(200, json_body.write({what: jsonable(outputs[wanted[0]])}))
     rows = zip(*(_by_row(outputs[output]) for output in wanted), strict=True)
-    return Answer(200, json_body.write({"predictions": [dict(zip(wanted, row, strict=True)) for row in rows]}))
+    return Answer(200, json_body.write({what: [dict(zip(wanted, row, strict=True)) for row in rows]}))
 
 
 def jsonable(array: Array) -> object:
@@ -125,12 +136,15 @@ def _instances(instances: object, signature: Signature, *, has_booleans: bool) -
     return _tensor(rows, only, "instances", signature, has_booleans=has_booleans)
 
 
-def _plain(rows: object, body: bytes, signature: Signature) -> dict[str, Array] | None:
+def _plain(body: bytes, signature: Signature) -> dict[str, Array] | None:
     """Rows of numbers for a model with one input; None where they are anything else, wrong ones included."""
     only = signature.only
-    if only is None or not isinstance(rows, list) or len(rows) < _SEVERAL or not json_body.holds_numbers_alone(body):
+    if only is None or len(only.shape) != 2 or not only.datatype.startswith("FP"):
         return None
-    array = rows_of_numbers(rows, only)
+    numbers = json_numbers.rows(body)
+    if numbers is None or not only.fits(numbers.shape):
+        return None
+    array = json_numbers.fitted(numbers, only)
     return None if array is None else {only.name: array}
 
 

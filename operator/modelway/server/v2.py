@@ -5,17 +5,17 @@ order or nested as its shape, or follow the JSON as bytes (`binary`). `id` comes
 those of binary data mean something; those that ask for what this server does not do are refused, others are let be.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, Final
+from functools import lru_cache, partial
+from typing import Any, Final, NamedTuple
 
-from modelway.server import binary
+from modelway.server import binary, json_numbers
 from modelway.server import body as json_body
 from modelway.server.arrays import at, describe, from_json
-from modelway.server.errors import InvalidInputError
+from modelway.server.errors import InvalidInputError, RequestError
 from modelway.server.exchange import Answer
-from modelway.server.named_tensors import SentTensor, check_parameters, match, wanted
+from modelway.server.named_tensors import Assigned, SentTensor, arrays, assigned, check_parameters, wanted
 from modelway.server.signature import Signature
 from modelway.server.tensors import Array, TensorSpec, datatype_of
 from modelway.server.v1 import jsonable
@@ -24,6 +24,7 @@ from modelway.server.wire import Request
 
 LENGTH_HEADER: Final = "inference-header-content-length"
 _OCTETS: Final = b"application/octet-stream"
+_SHORT: Final = 2048  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,28 @@ class BinaryRequest(Request):
     """A request that has some of its outputs answered as bytes."""
 
     binary: frozenset[str] = frozenset()
+
+
+class Description(NamedTuple):
+    """What a request says beside its data, checked against the model.
+
+    Args:
+        id: of the request.
+        tensors: those that are the model's inputs. A tensor's data are a slice of the bytes behind the JSON, or else in
+            the tensor's JSON.
+        behind: the places of all tensors whose data follow the JSON, and which of the bytes are theirs, in their order.
+        binary_size: how many bytes have to follow the JSON.
+        wanted: the outputs that are asked for.
+        binary: those of them that are to be bytes.
+
+    """
+
+    id: str | None
+    tensors: Sequence[Assigned]
+    behind: Sequence[tuple[str, slice]]
+    binary_size: int
+    wanted: tuple[str, ...]
+    binary: frozenset[str]
 
 
 def parse(body: bytes, signature: Signature, *, json_length: int | None = None) -> Request:
@@ -44,7 +67,50 @@ def parse(body: bytes, signature: Signature, *, json_length: int | None = None) 
     Raises RequestError with the position of what is wrong.
 
     """
-    head, rest = _split(body, json_length)
+    if json_length is None:
+        return _plain(body, signature) or _parse(body, memoryview(b""), signature)
+    if json_length > len(body):
+        raise InvalidInputError(f"{LENGTH_HEADER}: {json_length}, where the body has {len(body)} bytes")
+    return _parse(body[:json_length], memoryview(body)[json_length:], signature)
+
+
+def _parse(head: bytes, rest: memoryview, signature: Signature) -> Request:
+    description = _described(head, signature) if len(rest) and len(head) <= _SHORT else describe_head(head, signature)
+    if len(rest) != description.binary_size:
+        raise _wrong_size(description, len(rest))
+
+    def read(tensor: SentTensor, spec: TensorSpec) -> Array:
+        source = tensor.source
+        if type(source) is slice:
+            return from_raw(rest[source], tensor, spec)
+        return _from_json(source, tensor, spec, has_booleans=json_body.may_hold_booleans(head))
+
+    return _request(description, read, signature)
+
+
+def _plain(body: bytes, signature: Signature) -> Request | None:
+    """A request with one tensor of flat floats; None where it is anything else, a wrong one included."""
+    if (found := json_numbers.data(body)) is None:
+        return None
+    rest, numbers = found
+    try:
+        description = _described(rest, signature) if len(rest) <= _SHORT else describe_head(rest, signature)
+        return _request(description, partial(_from_numbers, numbers), signature)
+    except RequestError:  # which the whole request tells with the values that it quotes
+        return None
+
+
+def _request(
+    description: Description, read: Callable[[SentTensor, TensorSpec], Array], signature: Signature
+) -> Request:
+    rows = batch(arrays(description.tensors, read), signature, description.wanted, "inputs")
+    if description.binary:
+        return BinaryRequest(rows, description.id, description.binary)
+    return Request(rows, description.id)
+
+
+def describe_head(head: bytes, signature: Signature) -> Description:
+    """Read the JSON of a request. Raises RequestError with the position of what is wrong."""
     request = json_body.read_object(head)
     identity = request.get("id")
     if identity is not None and not isinstance(identity, str):
@@ -53,25 +119,25 @@ def parse(body: bytes, signature: Signature, *, json_length: int | None = None) 
     inputs = request.get("inputs")
     if not isinstance(inputs, list) or not inputs:
         raise InvalidInputError(f"inputs: expected an array of tensors, found {_found(request, 'inputs')}")
-    has_booleans = json_body.may_hold_booleans(head)
     sent: list[SentTensor] = []
+    behind: list[tuple[str, slice]] = []
+    begin = 0
     for index, tensor in enumerate(inputs):
         where = f"inputs[{index}]"
         size = _binary_size(tensor, where)
         if size is None:
-            sent.append(_sent(tensor, where, partial(_from_json, tensor, has_booleans=has_booleans)))
+            sent.append(_sent(tensor, where, tensor))
             continue
-        if size > len(rest):
-            raise InvalidInputError(
-                f"{where}.parameters.binary_data_size: {size}, where {len(rest)} bytes are left after the JSON"
-            )
-        sent.append(_sent(tensor, where, partial(from_raw, rest[:size])))
-        rest = rest[size:]
-    if len(rest):
-        raise InvalidInputError(f"the body has {len(rest)} bytes after the data of its last tensor")
+        data = slice(begin, begin + size)
+        sent.append(_sent(tensor, where, data))
+        behind.append((where, data))
+        begin += size
     names, as_binary = _outputs(request, parameters, signature)
-    rows = batch(match(sent, signature), signature, names, "inputs")
-    return BinaryRequest(rows, identity, as_binary) if as_binary else Request(rows, identity)
+    return Description(identity, assigned(sent, signature), behind, begin, names, as_binary)
+
+
+# A client asks with the same words again and again, and only the data differ. Of a large head there are no many.
+_described: Final = lru_cache(maxsize=64)(describe_head)
 
 
 def render(outputs: Mapping[str, Array], request: Request, *, name: str, version: str | None) -> Answer:
@@ -111,19 +177,33 @@ def from_raw(data: bytes | memoryview, tensor: SentTensor, spec: TensorSpec) -> 
 def _from_json(given: dict[str, Any], tensor: SentTensor, spec: TensorSpec, *, has_booleans: bool) -> Array:
     if "data" not in given:
         raise InvalidInputError(f"{tensor.where}.data: missing")
-    sent_as = spec if spec.datatype == tensor.datatype else replace(spec, datatype=tensor.datatype)
-    return from_json(given["data"], sent_as, at(f"{tensor.where}.data"), has_booleans=has_booleans)
+    return from_json(given["data"], _as_sent(tensor, spec), at(f"{tensor.where}.data"), has_booleans=has_booleans)
 
 
-def _split(body: bytes, json_length: int | None) -> tuple[bytes, memoryview]:
-    if json_length is None:
-        return body, memoryview(b"")
-    if json_length > len(body):
-        raise InvalidInputError(f"{LENGTH_HEADER}: {json_length}, where the body has {len(body)} bytes")
-    return body[:json_length], memoryview(body)[json_length:]
+def _from_numbers(numbers: json_numbers.Numbers, tensor: SentTensor, spec: TensorSpec) -> Array:
+    if "data" in tensor.source:
+        array = json_numbers.fitted(numbers, _as_sent(tensor, spec))
+        if array is not None:
+            return array
+    raise InvalidInputError(f"{tensor.where}.data: not these numbers")
 
 
-def _sent(tensor: dict[str, Any], where: str, read: Any) -> SentTensor:
+def _as_sent(tensor: SentTensor, spec: TensorSpec) -> TensorSpec:
+    return spec if spec.datatype == tensor.datatype else replace(spec, datatype=tensor.datatype)
+
+
+def _wrong_size(description: Description, size: int) -> InvalidInputError:
+    for where, data in description.behind:
+        if data.stop > size:
+            return InvalidInputError(
+                f"{where}.parameters.binary_data_size: {data.stop - data.start}, "
+                f"where {size - data.start} bytes are left after the JSON"
+            )
+    more = size - description.binary_size
+    return InvalidInputError(f"the body has {more} bytes after the data of its last tensor")
+
+
+def _sent(tensor: dict[str, Any], where: str, source: Any) -> SentTensor:
     name, datatype, shape = tensor.get("name"), tensor.get("datatype"), tensor.get("shape")
     if not isinstance(name, str):
         raise InvalidInputError(f"{where}.name: expected a text, found {_found(tensor, 'name')}")
@@ -134,7 +214,7 @@ def _sent(tensor: dict[str, Any], where: str, read: Any) -> SentTensor:
     for index, dimension in enumerate(shape):
         if type(dimension) is not int:
             raise InvalidInputError(f"{where}.shape[{index}]: {describe(dimension)} is no size of 1 or more")
-    return SentTensor(where, name, datatype, tuple(shape), read)
+    return SentTensor(where, name, datatype, tuple(shape), source)
 
 
 def _binary_size(tensor: Any, where: str) -> int | None:

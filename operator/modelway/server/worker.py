@@ -132,8 +132,9 @@ async def _grpc(app: App, options: ServerOptions) -> AsyncIterator[None]:
 
 
 async def _pulse(app: App, region: Region) -> NoReturn:
-    """Tell the supervisor, if there is one, that this loop turns and that threads come back."""
+    """Tell the supervisor, if there is one, that this loop turns and that threads come back; and others the counts."""
     while True:
+        app.settle()
         region.fields[PULSE] = time.monotonic()
         region.fields[IN_FLIGHT] = app.in_flight
         region.fields[STUCK] = app.engine is not None and app.engine.pool.is_stuck

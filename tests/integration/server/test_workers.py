@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import time
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,17 +43,26 @@ class Connection:
 
     def __init__(self, port) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
+        self.port = self.socket.getsockname()[1]
 
     def ask(self, path=PATH):
         self.socket.sendall(b"POST %b HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b" % (path.encode(), len(BODY), BODY))
         return self.socket.recv(10_000).split()[1]
 
 
-def sockets_of(pid):
-    found = 0
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed since it was listed
-            found += "socket:" in str(descriptor.readlink())
+def held(server):
+    """Which worker holds which connection, told by its client's port."""
+    inodes = {}
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, *_, inode = line.split()[:10]
+        if int(local.partition(":")[2], 16) == server.port:
+            inodes[f"socket:[{inode}]"] = int(remote.partition(":")[2], 16)
+    found = {}
+    for worker in children(server.process.pid):
+        for descriptor in Path(f"/proc/{worker}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed since it was listed
+                if port := inodes.get(str(descriptor.readlink())):  # 0 of the listening socket, which a worker has not
+                    found[port] = worker
     return found
 
 
@@ -63,18 +73,20 @@ def total(server, name):
 
 
 def test_connections_are_dealt_evenly(server):
+    until(lambda: not held(server))  # what asked whether it was ready is gone
     workers = children(server.process.pid)
-    before = [sockets_of(worker) for worker in workers]
     connections = [Connection(server.port) for _ in range(10)]
     assert [connection.ask() for connection in connections] == [b"200"] * 10
-    assert [sockets_of(worker) - had for worker, had in zip(workers, before, strict=True)] == [5, 5]
+    dealt = held(server)
+    assert Counter(dealt.values()) == dict.fromkeys(workers, 5)
     # Those of one worker end: the next go to it.
-    for connection in connections[::2]:
+    leaving = [connection for connection in connections if dealt[connection.port] == workers[0]]
+    for connection in leaving:
         connection.socket.close()
-    until(lambda: sum(map(sockets_of, workers)) == sum(before) + 5)
+    until(lambda: len(held(server)) == 5)
     more = [Connection(server.port) for _ in range(5)]
     assert [connection.ask() for connection in more] == [b"200"] * 5
-    assert [sockets_of(worker) - had for worker, had in zip(workers, before, strict=True)] == [5, 5]
+    assert Counter(held(server).values()) == dict.fromkeys(workers, 5)
     for connection in connections + more:
         connection.socket.close()
 

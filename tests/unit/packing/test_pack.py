@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+from collections import Counter
 from datetime import UTC, datetime
 
 import joblib
@@ -14,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import modelway
+from modelway.api.observations import value_key
 from modelway.artifacts import digest
 from modelway.artifacts.errors import ModelError
 from modelway.artifacts.reasons import Reason
@@ -66,6 +68,22 @@ class TestOnnx:
         assert written["producer"].keys() == {"python", "modelway", "onnxruntime"}
         assert "trainingTime" not in written
         assert packed.digest == digest.of_path(folder / "to").value
+
+    def test_the_answers_to_many_rows_are_counted_as_the_server_counts(self, folder):
+        rows = np.tile(iris().rows, (8, 1))
+        np.save(folder / "many.npy", rows)
+        pack(folder / "model", folder / "many.npy", folder / "to")
+        counts = said(folder / "to")["answers"]
+        model = loading.load(ServerOptions(folder / "to", "m")).model
+        predicted = model.predict(Batch({"X": rows.astype(np.float32)}, rows=1200, wanted=("label", "probabilities")))
+        for label in (0, 1, 2):
+            assert counts[f"class:{label}"] == int((predicted["label"] == label).sum())
+        scores = [value_key(float(score)) for score in predicted["probabilities"].max(axis=1)]
+        assert {key: count for key, count in counts.items() if key.startswith("value:")} == Counter(scores)
+
+    def test_the_answers_to_few_rows_are_not_counted(self, folder):
+        pack(folder / "model", folder / "rows.npy", folder / "to")
+        assert "answers" not in said(folder / "to")
 
     def test_the_server_asks_what_was_recorded(self, folder):
         pack(folder / "model", folder / "rows.npy", folder / "to")

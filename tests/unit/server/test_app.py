@@ -88,7 +88,14 @@ async def test_a_model_without_a_version_has_no_paths_with_one(tmp_path):
         ("POST", "/v2/models/iris/versions/8/infer", 404, "Specific(iris, 8)"),
         ("GET", "/v2/models/iris/versions/8/ready", 404, "Specific(iris, 8)"),
         ("POST", "/v1/models/iris/labels/new:predict", 404, 'there are no labels here; leave "/labels/new" out'),
-        ("POST", "/v1/models/iris:classify", 404, "there is nothing at /v1/models/iris:classify"),
+        (
+            "POST",
+            "/v1/models/iris:classify",
+            501,
+            '"classify" takes tf.Examples, which this server does not read; send ',
+        ),
+        ("POST", "/v1/models/iris/versions/7:regress", 501, "send rows to /v1/models/iris/versions/7:predict"),
+        ("GET", "/invocations", 405, "GET is not allowed here; use POST"),
         ("GET", "/v1/models/iris2", 404, 'model "iris2" is not served here; this server has "iris"'),
         ("POST", "/v2/models/other/infer", 404, 'model "other" is not served here'),
         ("POST", "/v2/repository/models/other/load", 404, 'model "other" is not served here'),
@@ -162,6 +169,19 @@ async def test_csv_is_read_as_what_it_is(app, content_type):
 async def test_what_the_body_is_has_to_be_known(app, path, headers, said):
     answer = ask(app, "POST", path, ROWS, **headers)
     assert (answer.status, said in told(answer)) == (415, True), answer.body
+    assert (answer.headers == {"accept-encoding": "identity"}) is ("content_encoding" in headers)
+
+
+@pytest.mark.parametrize("form", ["instances", "inputs"])
+async def test_mlflows_scoring_server_is_answered_for(app, form):
+    answer = ask(app, "POST", "/invocations", orjson.dumps({form: [[5.0, 1, 2], [6.0, 1, 2]]}))
+    assert (answer.status, orjson.loads(answer.body)) == (200, {"predictions": [5.0, 6.0]})
+
+
+@pytest.mark.parametrize("path", ["/ping", "/health", "/v2/health/ready"])
+async def test_whether_it_is_ready_is_told_under_the_names_that_others_have_for_it(app, tmp_path, path):
+    assert ask(app, "GET", path).status == 200
+    assert ask(served(tmp_path, is_loaded=False), "GET", path).status == 503
 
 
 async def test_binary_data_go_in_and_out(app):

@@ -106,6 +106,17 @@ def test_a_model_that_cannot_be_timed_still_serves(loaded):
             "golden.0",
             id="metadata",
         ),
+        pytest.param(
+            iris().estimator,
+            "m.pkl",
+            {
+                "code": Code.ALLOW_LIST,
+                "inputs": [{"name": "x", "datatype": "INT64", "shape": [-1, 4], "nullable": True}],
+            },
+            Reason.METADATA_INVALID,
+            'modelway.json: input "x" is nullable and INT64, which has no form for a missing value',
+            id="nullable integers",
+        ),
         pytest.param(iris().onnx, "m.bin", {}, Reason.FORMAT_UNKNOWN, "m.bin", id="unknown format"),
     ],
 )
@@ -153,5 +164,7 @@ def test_an_onnx_server_imports_neither_the_operators_libraries_nor_those_of_oth
         "obstore",
         "httpx",
         "onnx",
+        "modelway.server.page",  # and what else is made when somebody first asks for it
+        "modelway.server.openapi",
     }
     assert not others & set(imported)

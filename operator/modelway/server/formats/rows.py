@@ -14,7 +14,7 @@ from modelway.artifacts.errors import ModelError
 from modelway.artifacts.reasons import Reason
 from modelway.server.formats.base import LoadOptions
 from modelway.server.metadata import FILENAME, Metadata, Tensor
-from modelway.server.tensors import DTYPES, Array, Batch, TensorSpec, datatype_of
+from modelway.server.tensors import DTYPES, FLOATS, Array, Batch, TensorSpec, datatype_of
 
 INPUT: Final = "X"
 Label = str | int | float | bool
@@ -113,7 +113,9 @@ def inputs(own: TensorSpec, metadata: Metadata) -> tuple[TensorSpec, ...]:
             tensor.datatype or own.datatype,
             tensor.shape or (own.shape if alone else (-1, 1)),
             lenient=(alone or tensor.datatype != "BYTES") if tensor.lenient is None else tensor.lenient,
-            nullable=own.nullable if tensor.nullable is None else tensor.nullable,
+            nullable=own.nullable and (tensor.datatype or own.datatype) in FLOATS
+            if tensor.nullable is None
+            else tensor.nullable,
         )
         for tensor in metadata.inputs
     )
@@ -147,7 +149,7 @@ def _column(name: str, own: str, said: Tensor | None, nullable: bool) -> TensorS
         datatype,
         (said and said.shape) or (-1, 1),
         lenient=is_number if said is None or said.lenient is None else said.lenient,
-        nullable=nullable and is_number if said is None or said.nullable is None else said.nullable,
+        nullable=nullable and datatype in FLOATS if said is None or said.nullable is None else said.nullable,
     )
 
 
@@ -217,9 +219,7 @@ def nullable(specs: Sequence[TensorSpec], metadata: Metadata, *, takes: bool) ->
     """The inputs with what was found out about missing values, where the metadata does not say."""
     said = {tensor.name: tensor.nullable for tensor in metadata.inputs or ()}
     return tuple(
-        replace(spec, nullable=takes and spec.datatype in {"FP16", "FP32", "FP64"})
-        if said.get(spec.name) is None
-        else spec
+        replace(spec, nullable=takes and spec.datatype in FLOATS) if said.get(spec.name) is None else spec
         for spec in specs
     )
 

@@ -6,7 +6,6 @@ the same form. FP16 has no list, so an answer with such an output is raw.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +15,7 @@ from modelway.server import binary
 from modelway.server.arrays import at
 from modelway.server.errors import InvalidInputError, RequestError
 from modelway.server.exchange import Answer
-from modelway.server.named_tensors import SentTensor, check_parameters, match, wanted
+from modelway.server.named_tensors import SentTensor, arrays, assigned, check_parameters, wanted
 from modelway.server.rpc.inference_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
 from modelway.server.signature import Signature
 from modelway.server.tensors import DTYPES, Array, TensorSpec, datatype_of
@@ -69,7 +68,7 @@ def parse(body: bytes, signature: Signature, *, name: str, version: str | None) 
     for index, output in enumerate(message.outputs):
         check_parameters(output.parameters, f"outputs[{index}].")
     names = wanted([output.name for output in message.outputs], signature)
-    rows = batch(match(sent, signature), signature, names, "inputs")
+    rows = batch(arrays(assigned(sent, signature), _read), signature, names, "inputs")
     return Request(rows, message.id) if raw else ListsRequest(rows, message.id)
 
 
@@ -100,13 +99,16 @@ def check_model(asked: str, asked_version: str, *, name: str, version: str | Non
 def _sent(tensor: ModelInferRequest.InferInputTensor, index: int, raw: bytes | None) -> SentTensor:
     where = f"inputs[{index}]"
     check_parameters(tensor.parameters, f"{where}.")
-    if raw is None:
-        read = partial(_from_lists, tensor.contents)
-    elif tensor.HasField("contents"):
+    if raw is not None and tensor.HasField("contents"):
         raise InvalidInputError(f"{where}: has contents beside raw_input_contents; give one of them")
-    else:
-        read = partial(from_raw, raw)
-    return SentTensor(where, tensor.name, tensor.datatype, tuple(tensor.shape), read)
+    source = tensor.contents if raw is None else raw
+    return SentTensor(where, tensor.name, tensor.datatype, tuple(tensor.shape), source)
+
+
+def _read(tensor: SentTensor, spec: TensorSpec) -> Array:
+    if isinstance(tensor.source, bytes):
+        return from_raw(tensor.source, tensor, spec)
+    return _from_lists(tensor.source, tensor, spec)
 
 
 def _from_lists(contents: InferTensorContents, tensor: SentTensor, spec: TensorSpec) -> Array:

@@ -18,6 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 
 from modelway import __version__
+from modelway.api.names import HEADER_PAIR
 from modelway.artifacts.errors import ModelError
 from modelway.artifacts.reasons import Reason
 from modelway.server import descriptions
@@ -162,11 +163,22 @@ def _plain(answer: Callable[[Service, Any], Any], request: Any, service: Service
 async def _infer(service: Service, calls: _Calls, body: bytes, context: _Context) -> bytes:
     calls.enter(context)
     parse = partial(messages.parse, name=service.options.name, version=service.version)
-    outcome = service.begin("grpc", parse, messages.render, body=body, start=time.perf_counter(), tell=_tell)
+    outcome = service.begin(
+        "grpc", parse, messages.render, body=body, start=time.perf_counter(), tell=_tell, pair=_pair(context)
+    )
     answer = outcome if isinstance(outcome, Answer) else await outcome
     if answer.status != 200:
         await _abort(context, answer.status, answer.body.decode())
     return answer.body
+
+
+def _pair(context: _Context) -> bytes | None:
+    """The request's id where it was mirrored."""
+    sent = dict(context.invocation_metadata() or ())
+    if sent.get(HEADER_PAIR) != "1":
+        return None
+    identity = sent.get("x-request-id")
+    return identity.encode() if isinstance(identity, str) else identity
 
 
 def _tell(error: RequestError) -> Answer:

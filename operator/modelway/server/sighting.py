@@ -1,0 +1,119 @@
+"""What of an answer is counted: which of the model's outputs tells the class of a row, and which its score.
+
+Found out once, from what the loaded model says of its outputs; a request is then looked at in a microsecond or two. It
+asks for some of the outputs, and those are looked at:
+
+- the class is the first output with one text, boolean or whole number a row (or one of the model's own labels, where
+  these are decimals); where that was not asked for, the class with the largest of the numbers in a row;
+- the score is the number in a row of one; of two, which are a classifier's with two classes, the second; of more, the
+  largest: how sure the classifier is.
+
+Rows of more than one number are preferred as the score, being probabilities where there is anything else beside them.
+Pure; raises nothing for outputs that could be written as an answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelway.server.answers import Sighting
+from modelway.server.formats.base import Model
+from modelway.server.tensors import Array, TensorSpec
+
+_WHOLE: Final = frozenset({"BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64"})
+_NUMBERS: Final = "fiub"
+_WIDEST: Final = 4096  # numbers of a row that are looked at: an image's would take longer than its prediction
+
+
+class Look:
+    """How to look at the answers of one model.
+
+    Args:
+        outputs: what it can be asked for.
+        classes: its labels, in the order of its probabilities.
+
+    """
+
+    __slots__ = ("_classes", "_label", "_scores")
+
+    _label: str
+
+    def __init__(self, outputs: Sequence[TensorSpec], classes: Sequence[object] = ()) -> None:
+        self._classes = tuple(classes)
+        self._label = next((spec.name for spec in outputs if self._tells_class(spec, first=spec is outputs[0])), "")
+        scores = [spec for spec in outputs if spec.name != self._label and spec.datatype != "BYTES"]
+        self._scores = tuple(spec.name for spec in sorted(scores, key=_is_single))
+
+    @classmethod
+    def at(cls, model: Model) -> "Look":
+        """How to look at this model's answers."""
+        return cls(model.outputs, model.classes)
+
+    def __call__(self, outputs: Mapping[str, Array], wanted: Sequence[str]) -> Sighting:
+        """The class and the score of the first row, from those of the outputs that are wanted."""
+        label: object = None
+        if self._label in wanted:
+            array = outputs[self._label]
+            label = array.item(0) if array.size else None
+        for name in self._scores:
+            if name in wanted:
+                array = outputs[name]
+                known = array.size and array.dtype.kind in _NUMBERS
+                return self._scored(array, label) if known else (label, None)
+        return label, None
+
+    def together(
+        self, answers: Sequence[Mapping[str, Array]], wanted: Sequence[str]
+    ) -> tuple[list[Any], NDArray[np.float64] | None]:
+        """The same for several answers of one row each: labels, none at all or one each, and scores, likewise.
+
+        Raises:
+            ValueError: they have other than one row, or other shapes than each other.
+        """
+        labels: list[Any] = []
+        if self._label in wanted:
+            labels = [outputs[self._label].item() for outputs in answers]
+        name = next((name for name in self._scores if name in wanted), None)
+        if name is None:
+            return labels, None
+        rows = np.concatenate([outputs[name] for outputs in answers])
+        if rows.dtype.kind not in _NUMBERS:
+            return labels, None
+        if len(rows) != len(answers):
+            raise ValueError("not one row each")
+        rows = rows.reshape(len(answers), -1)
+        width = rows.shape[1]
+        if width == 1 or (width == 2 and labels):
+            return labels, rows[:, -1].astype(np.float64)
+        largest = rows[:, :_WIDEST].argmax(axis=1)
+        labels = labels or [self._named(index) for index in largest.tolist()]
+        scores = rows[:, 1] if width == 2 else rows[np.arange(len(rows)), largest]
+        return labels, scores.astype(np.float64)
+
+    def _scored(self, array: Array, label: object) -> Sighting:
+        if array.ndim < 2:
+            return label, float(array.item(0))
+        row = array[0].ravel()
+        width = row.size
+        if width == 1 or (width == 2 and label is not None):
+            return label, float(row.item(width - 1))
+        largest = int(row[:_WIDEST].argmax())
+        label = self._named(largest) if label is None else label
+        return label, float(row.item(1 if width == 2 else largest))
+
+    def _named(self, index: int) -> object:
+        return self._classes[index] if index < len(self._classes) else index
+
+    def _tells_class(self, spec: TensorSpec, *, first: bool) -> bool:
+        if not _is_single(spec):
+            return False
+        if spec.datatype == "BYTES" or spec.datatype in _WHOLE:
+            return True
+        return first and bool(self._classes) and all(isinstance(label, float) for label in self._classes)
+
+
+def _is_single(spec: TensorSpec) -> bool:
+    """Whether the output has one value a row."""
+    return all(size == 1 for size in spec.shape[1:])
