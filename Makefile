@@ -129,7 +129,7 @@ demo: venv cluster images install ## the main job, told as it happens (first tim
 
 .PHONY: demo-rollout
 demo-rollout: IMAGES = operator server router
-demo-rollout: venv cluster images install ## new versions of a model, good and bad, each decided under load (12 min)
+demo-rollout: venv cluster images install ## new versions of a model, good and bad, each decided under load (6 min)
 	@.venv/bin/python -m hack.demo.rollout
 
 .PHONY: bench
@@ -139,6 +139,10 @@ bench: venv ## what the operator costs with 1,000 models, on a real control plan
 .PHONY: bench-rollouts
 bench-rollouts: venv ## simulate rollouts: how often they decide wrongly, and how long they take (up to 40 min)
 	@.venv/bin/python -m bench.rollouts $(BENCH)
+
+.PHONY: bench-weights
+bench-weights: venv ## how long a new weight takes until all routers have it, on the running local cluster (3 min)
+	@.venv/bin/python -m bench.weights $(BENCH)
 
 .PHONY: bench-server
 bench-server: venv ## the model server beside KServe, MLServer, Triton, FastAPI and Flask (25 min; needs wrk and h2load)

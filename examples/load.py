@@ -3,6 +3,8 @@ r"""A bounded, steady load on an HTTP endpoint, with nothing but the standard li
     python load.py --url http://iris/v1/models/iris:predict --body '{"instances": [[5.1, 3.5, 1.4, 0.2]]}' \
         --rate 100 --seconds 30 --connections 8
 
+With `--bodies FILE`, a JSON list, each request posts the next one, over and over.
+
 Prints one JSON object a second with the counts so far, and a last one with `"done": true`. A request that finds its
 connection closed while it was idle is sent once more on a new one, as HTTP clients do; every other error counts as a
 failed request.
@@ -14,9 +16,10 @@ import json
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from urllib.parse import urlsplit
 
-LONGEST_SECONDS = 900
+LONGEST_SECONDS = 3600
 HIGHEST_RATE = 2000
 
 
@@ -25,7 +28,7 @@ class Load:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
-        self.body = arguments.body.encode()
+        self.bodies = _bodies(arguments)
         self.began = time.monotonic()
         self.sent = 0
         self.codes: Counter[str] = Counter()
@@ -33,14 +36,14 @@ class Load:
         self.seconds: list[float] = []
         self.lock = threading.Lock()
 
-    def next_slot(self) -> float | None:
-        """When the next request is due, on the monotonic clock; None when the load is over."""
+    def next_slot(self) -> tuple[float, bytes] | None:
+        """When the next request is due, on the monotonic clock, and what it posts; None when the load is over."""
         with self.lock:
             due = self.began + self.sent / self.arguments.rate
             if due - self.began >= self.arguments.seconds:
                 return None
             self.sent += 1
-            return due
+            return due, self.bodies[self.sent % len(self.bodies)]
 
     def count(self, outcome: str, seconds: float, answer: bytes) -> None:
         label = ""
@@ -72,10 +75,17 @@ class Load:
             return json.dumps(figures)
 
 
+def _bodies(arguments: argparse.Namespace) -> list[bytes]:
+    if arguments.bodies is None:
+        return [arguments.body.encode()]
+    return [json.dumps(body).encode() for body in json.loads(Path(arguments.bodies).read_text())]
+
+
 def client(load: Load) -> None:
     url = urlsplit(load.arguments.url)
     connection = None
-    while (due := load.next_slot()) is not None:
+    while (slot := load.next_slot()) is not None:
+        due, body = slot
         time.sleep(max(0.0, due - time.monotonic()))
         began = time.monotonic()
         outcome, answer = "", b""
@@ -84,7 +94,7 @@ def client(load: Load) -> None:
             if connection is None:
                 connection = http.client.HTTPConnection(url.hostname or "", url.port or 80, timeout=30)
             try:
-                connection.request("POST", url.path, load.body, {"Content-Type": "application/json"})
+                connection.request("POST", url.path, body, {"Content-Type": "application/json"})
                 response = connection.getresponse()
                 answer = response.read()
                 outcome = str(response.status)
@@ -109,12 +119,15 @@ def client(load: Load) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", required=True)
-    parser.add_argument("--body", required=True, help="JSON to post")
+    parser.add_argument("--body", help="JSON to post")
+    parser.add_argument("--bodies", help="file with a JSON list of bodies, posted in turn")
     parser.add_argument("--rate", type=float, default=50, help="requests a second (default: 50)")
     parser.add_argument("--seconds", type=float, default=30, help="length of the load (default: 30)")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--count-by", default="", help="field of the answer to count by, such as model_version")
     arguments = parser.parse_args()
+    if (arguments.body is None) == (arguments.bodies is None):
+        parser.error("give either --body or --bodies")
     if arguments.rate > HIGHEST_RATE or arguments.seconds > LONGEST_SECONDS:
         parser.error(f"at most {HIGHEST_RATE} requests a second for {LONGEST_SECONDS} s")
 

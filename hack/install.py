@@ -5,7 +5,7 @@
     python3 -m hack.install --uninstall
 
 The cluster is the one of KUBECONFIG; without that the local one (`make cluster`), and without one kubectl's default.
-The images are those of OPERATOR_IMAGE, SERVER_IMAGE and SERVER_FULL_IMAGE, in the environment or in
+The images are those of OPERATOR_IMAGE, SERVER_IMAGE, SERVER_FULL_IMAGE and ROUTER_IMAGE, in the environment or in
 `.local/images.env`, where the local cluster's are named; without them the chart's. Standard library only, so that it
 runs before anything is installed.
 """
@@ -27,7 +27,12 @@ NAMESPACE = "modelway-system"
 CHART = ROOT / "charts" / "modelway"
 
 _TIMEOUT = "3m"
-_IMAGES = {"OPERATOR_IMAGE": "image", "SERVER_IMAGE": "serverImage", "SERVER_FULL_IMAGE": "serverFullImage"}
+_IMAGES = {
+    "OPERATOR_IMAGE": "image",
+    "SERVER_IMAGE": "serverImage",
+    "SERVER_FULL_IMAGE": "serverFullImage",
+    "ROUTER_IMAGE": "routerImage",
+}
 _STAYS = f"""\
 The operator is gone. What stays, on purpose: the ModelDeployments and all that serves, the CRD, and the namespace.
 To remove these as well, every model included:

@@ -29,14 +29,16 @@ class Kubectl:
         self.namespace = namespace
         self._binary = str(_KUBECTL) if _KUBECTL.exists() else "kubectl"
         self.kubeconfig = os.environ.get("KUBECONFIG") or str(_ROOT / ".local" / "kubeconfig")
-        self._environment = os.environ | {"KUBECONFIG": self.kubeconfig}
+        path = f"{Path(self._binary).parent}:{os.environ['PATH']}"
+        self.environment = os.environ | {"KUBECONFIG": self.kubeconfig, "PATH": path}
+        """For other programs that are to talk to the same cluster."""
 
     def run(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl in the namespace; gives what it prints."""
         done = subprocess.run(
             [self._binary, "--namespace", self.namespace, *arguments],
             input=stdin,
-            env=self._environment,
+            env=self.environment,
             capture_output=True,
             text=True,
             check=False,

@@ -1,6 +1,7 @@
 """A steady load from inside the cluster, by `examples/load.py` in a pod of its own."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ _SCRIPT = Path(__file__).resolve().parent.parent.parent / "examples" / "load.py"
 
 
 class ClusterLoad:
-    """One load; starts when made and ends by itself after `seconds`."""
+    """One load; starts when made and ends by itself after `seconds`. Posts `bodies` in turn, or the one `body`."""
 
     def __init__(
         self,
@@ -19,7 +20,9 @@ class ClusterLoad:
         name: str,
         image: str,
         url: str,
-        body: Any,
+        body: Any = None,
+        bodies: Sequence[Any] = (),
+        connections: int = 8,
         rate: float,
         seconds: float,
         count_by: str = "",
@@ -30,7 +33,8 @@ class ClusterLoad:
         arguments = [
             "/load/load.py",
             f"--url={url}",
-            f"--body={json.dumps(body)}",
+            "--bodies=/load/bodies.json",
+            f"--connections={connections}",
             f"--rate={rate}",
             f"--seconds={seconds}",
             f"--count-by={count_by}",
@@ -41,7 +45,7 @@ class ClusterLoad:
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
                 "metadata": {"name": name},
-                "data": {"load.py": _SCRIPT.read_text()},
+                "data": {"load.py": _SCRIPT.read_text(), "bodies.json": json.dumps(list(bodies) or [body])},
             },
             {
                 "apiVersion": "v1",

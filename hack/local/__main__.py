@@ -13,7 +13,7 @@ from .images import Build
 from .layout import OUTPUT, ROOT, hand_over_outputs
 from .progress import Progress
 
-_OWN_IMAGES = ("operator", "server", "server-full")
+_OWN_IMAGES = ("operator", "server", "server-full", "router")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

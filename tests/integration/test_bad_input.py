@@ -14,6 +14,15 @@ def wrong(**fields):
     return spec_of(**fields), "fraud"
 
 
+FIVE, HALF, ALL = ({"name": f"at-{weight}", "weight": weight} for weight in (5, 50, 100))
+ERRORS = {"name": "errors", "errorRate": {"maxIncrease": "1%"}}
+
+
+def rollout(*steps, checks=(ERRORS,), **more):
+    """The usual spec with a rollout of these steps."""
+    return wrong(rollout={"steps": list(steps), "checks": list(checks), **more})
+
+
 TABLE = {
     # What is wrong: (spec, name), the field in the error, words of the error
     "missing uri": (wrong(model__uri=None), "spec.model.uri", "Required value"),
@@ -58,6 +67,81 @@ TABLE = {
     "a name that is no DNS label": ((spec_of(), "1st-model"), "metadata.name", "should match"),
     "a name with a dot": ((spec_of(), "fraud.v1"), "metadata.name", "should match"),
     "a name too long": ((spec_of(), "m" * 64), "metadata.name", "63"),
+    "weights that do not rise": (rollout(HALF, FIVE), "spec.rollout.steps", "weights must rise"),
+    "a weight twice": (rollout(FIVE, {"name": "again", "weight": 5}), "spec.rollout.steps", "the same weight"),
+    "a weight over 100": (
+        rollout(FIVE, {"name": "most", "weight": 101}),
+        "spec.rollout.steps[1].weight",
+        "less than or equal to 100",
+    ),
+    "a weight of nothing": (
+        rollout({"name": "none", "weight": 0}, FIVE),
+        "spec.rollout.steps[0].weight",
+        "greater than or equal to 1",
+    ),
+    "a step that is two": (
+        rollout(FIVE | {"pause": {}}),
+        "spec.rollout.steps[0]",
+        "exactly one of weight, shadow, preview and pause",
+    ),
+    "a step that is nothing": (rollout(FIVE, {"name": "empty"}), "spec.rollout.steps[1]", "exactly one of weight"),
+    "requests of a pause": (
+        rollout(FIVE, {"name": "rest", "pause": {}, "minRequests": 5}),
+        "spec.rollout.steps[1]",
+        "minDuration and minRequests are of steps with weight or shadow",
+    ),
+    "two steps of one name": (rollout(FIVE, HALF | {"name": "at-5"}), "spec.rollout.steps[1]", "Duplicate value"),
+    "two checks of one name": (rollout(FIVE, checks=(ERRORS, ERRORS)), "spec.rollout.checks[1]", "Duplicate value"),
+    "checks with nothing to compare": (rollout(ALL), "spec.rollout.steps", "they need a step with shadow or a weight"),
+    "checks without steps": (wrong(rollout={"checks": [ERRORS]}), "spec.rollout.steps", "they need a step"),
+    "steps without routers": (
+        wrong(rollout={"steps": [FIVE]}, traffic={"router": "Service"}),
+        "spec.traffic.router",
+        "steps need routers",
+    ),
+    "a check of nothing": (
+        rollout(FIVE, checks=({"name": "empty"},)),
+        "spec.rollout.checks[0]",
+        "exactly one of errorRate, latency and predictions",
+    ),
+    "a threshold off the list": (
+        rollout(FIVE, checks=({"name": "slow", "latency": {"threshold": "260ms", "maxIncrease": "1%"}},)),
+        "spec.rollout.checks[0].latency.threshold",
+        "Unsupported value",
+    ),
+    "a margin of nothing": (
+        rollout(FIVE, checks=({"name": "errors", "errorRate": {"maxIncrease": "0%"}},)),
+        "spec.rollout.checks[0].errorRate.maxIncrease",
+        "more than 0%",
+    ),
+    "a margin below nothing": (
+        rollout(FIVE, checks=({"name": "answers", "predictions": {"maxShift": "-1%"}},)),
+        "spec.rollout.checks[0].predictions.maxShift",
+        "more than 0%",
+    ),
+    "a margin without its unit": (
+        rollout(FIVE, checks=({"name": "errors", "errorRate": {"maxIncrease": "0.01"}},)),
+        "spec.rollout.checks[0].errorRate.maxIncrease",
+        "must be a percentage",
+    ),
+    "an error rate of all": (
+        rollout(FIVE, falseRollbackRate="100%"),
+        "spec.rollout.falseRollbackRate",
+        "less than 100%",
+    ),
+    "predictions of another image": (
+        wrong(
+            serving__container=IMAGE,
+            rollout={"steps": [FIVE], "checks": [{"name": "answers", "predictions": {"maxShift": "9%"}}]},
+        ),
+        "spec.rollout.checks",
+        "needs the built-in server",
+    ),
+    "a pause in days": (
+        rollout(FIVE, {"name": "rest", "pause": {"duration": "1d"}}),
+        "spec.rollout.steps[1].pause.duration",
+        "must be a duration",
+    ),
     "unknown runtime": (wrong(serving__runtime="triton"), "spec.serving.runtime", "Unsupported value"),
     "bad duration": (wrong(serving__timeout="30d"), "spec.serving.timeout", "must be a duration"),
     "a duration of nothing": (wrong(serving__startupTimeout="0s"), "spec.serving.startupTimeout", "more than nothing"),

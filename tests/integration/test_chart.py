@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from hack import install
@@ -37,7 +39,19 @@ from modelway.api.kinds import (
     SERVICE,
     Kind,
 )
-from modelway.api.names import API_VERSION, KIND, LABEL_MANAGED_BY, LABEL_NAME, LABEL_REVISION, child_labels, child_name
+from modelway.api.names import (
+    ANNOTATION_ROUTING,
+    API_VERSION,
+    COMPONENT_ROUTER,
+    COMPONENT_SERVER,
+    KIND,
+    LABEL_COMPONENT,
+    LABEL_MANAGED_BY,
+    LABEL_NAME,
+    LABEL_REVISION,
+    child_labels,
+    child_name,
+)
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -120,24 +134,28 @@ class Cluster:
 
     # the operator
 
+    def token(self, namespace: str, name: str) -> str:
+        """A token of the operator's account."""
+        answer = self._ask(
+            "POST",
+            f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token",
+            {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}},
+        )
+        return str(answer["status"]["token"])
+
     @contextlib.contextmanager
     def operator(self, namespace: str) -> Iterator["Operator"]:
         """The operator that is installed in `namespace`, as a process of this machine, until the block ends."""
         deployment = self.get(DEPLOYMENT.path(namespace, install.RELEASE))
         template = deployment["spec"]["template"]["spec"]
         name = template["serviceAccountName"]
-        answer = self._ask(
-            "POST",
-            f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token",
-            {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}},
-        )
         config = self.folder / f"{namespace}.yaml"
         config.write_text(
             kubeconfig(
                 server=self.control_plane.server,
                 authority=self.control_plane.certificate_authority.read_bytes(),
                 user=name,
-                token=answer["status"]["token"],
+                token=self.token(namespace, name),
                 cluster="test",
             )
         )
@@ -272,7 +290,7 @@ def test_everything_switched_on_is_accepted_by_the_api_server(installed: Cluster
     assert told.count("(server dry run)") == len(objects)
 
 
-@pytest.mark.parametrize("page", ["install.md", "operator.md", "reference.md"])
+@pytest.mark.parametrize("page", ["install.md", "operator.md", "reference.md", "traffic.md"])
 def test_examples_in_the_docs_are_accepted_by_the_api_server(installed: Cluster, page: str) -> None:
     text = (ROOT / "docs" / page).read_text()
     examples = [
@@ -425,11 +443,13 @@ def test_every_right_of_the_operator_is_used_and_it_lacks_none(installed: Cluste
 
 
 def live_through_everything(cluster: Cluster) -> None:
-    """A ModelDeployment's life: created, repaired, updated, deleted; beside one whose pod is in trouble."""
+    """A ModelDeployment's life: created, repaired, updated, deleted; beside one whose pod is in trouble and a routed one."""
     iris = model_deployment("iris", autoscaling={"minReplicas": 1, "maxReplicas": 3}, revisionHistoryLimit=0)
     cluster.create(MODELS, iris, MODEL_DEPLOYMENT)
     by_hand = model_deployment("by-hand", annotations={"test.modelway.dev/status": "by-hand"})
     cluster.create(MODELS, by_hand, MODEL_DEPLOYMENT)
+    routed = model_deployment("routed")
+    cluster.create(MODELS, routed | {"spec": routed["spec"] | {"traffic": {"router": "Envoy"}}}, MODEL_DEPLOYMENT)
     ready = cluster.until_ready("iris", namespace=MODELS)
     first = ready["status"]["stable"]["revision"]
 
@@ -448,7 +468,7 @@ def live_through_everything(cluster: Cluster) -> None:
 
     cluster.until(lambda: not old(), "the first revision is forgotten", shows=old)
 
-    for name in ("iris", "by-hand"):
+    for name in ("iris", "by-hand", "routed"):
         cluster.delete(MODEL_DEPLOYMENT, MODELS, name)
     cluster.until(lambda: not children_of(cluster, "iris"), "the garbage collector takes the children")
 
@@ -549,6 +569,80 @@ def tell_the_same_trouble_twice(cluster: Cluster) -> None:
             "status tells of the trouble" if states else "status tells that the trouble is over",
             shows=lambda: [cluster.get(path), cluster.get(POD.path(MODELS, pod))],
         )
+
+
+ROUTER: Object = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {
+        "name": "router",
+        "labels": child_labels("iris") | {LABEL_COMPONENT: COMPONENT_ROUTER},
+        "annotations": {"theirs": "kept"},
+    },
+    "spec": {"containers": [{"name": "envoy", "image": "modelway.dev/router:1"}]},
+}
+SERVER = ROUTER | {
+    "metadata": ROUTER["metadata"]
+    | {"name": "server", "labels": child_labels("iris") | {LABEL_COMPONENT: COMPONENT_SERVER}}
+}
+TOLD = {"metadata": {"annotations": {ANNOTATION_ROUTING: "c.r@2026-01-01T00:00:00.000+00:00"}}}
+
+
+def as_the_operator(cluster: Cluster, pod: str, patch: Object) -> int:
+    """The status of the answer to a patch that the operator's account sends."""
+    token = cluster.token(SYSTEM, install.RELEASE)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": MERGE}
+    with httpx.Client(verify=ssl.create_default_context(cafile=cluster.control_plane.certificate_authority)) as client:
+        url = f"{cluster.control_plane.server}{POD.path(MODELS, pod)}"
+        return client.patch(url, content=json.dumps(patch), headers=headers).status_code
+
+
+def test_of_a_pod_the_operator_may_write_one_annotation_of_its_routers(installed: Cluster) -> None:
+    for pod in (ROUTER, SERVER):
+        installed.create(MODELS, pod, POD)
+    # A policy takes a moment to be in force; the annotation of a server is what shows that it is.
+    installed.until(lambda: as_the_operator(installed, "server", TOLD) == 422, "the policy is in force")
+    assert as_the_operator(installed, "router", TOLD) == 200
+    live = installed.get(POD.path(MODELS, "router"))["metadata"]["annotations"]
+    assert live == ROUTER["metadata"]["annotations"] | TOLD["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        {"spec": {"containers": [{"name": "envoy", "image": "evil.example/miner:1"}]}},
+        {"spec": {"activeDeadlineSeconds": 1}},
+        {"metadata": {"labels": {LABEL_COMPONENT: COMPONENT_SERVER}}},
+        {"metadata": {"labels": {"further": "label"}}},
+        {"metadata": {"annotations": {"theirs": "changed"}}},
+        {"metadata": {"annotations": {"theirs": None}}},
+        {"metadata": {"annotations": {"further": "annotation"}}},
+        {"metadata": {"annotations": None}},
+        {"metadata": {"finalizers": ["example.com/hangs"]}},
+        {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "y"}]}},
+    ],
+    ids=[
+        "image",
+        "deadline",
+        "component",
+        "label",
+        "annotation",
+        "no annotation",
+        "another",
+        "none",
+        "finalizer",
+        "owner",
+    ],
+)
+def test_anything_else_of_a_pod_is_refused_to_the_operator(installed: Cluster, patch: Object) -> None:
+    if installed.get(POD.path(MODELS, "router")) is None:
+        installed.create(MODELS, ROUTER, POD)
+    before = installed.get(POD.path(MODELS, "router"))
+    installed.until(
+        lambda: as_the_operator(installed, "router", patch) == 422, f"{patch} is refused", shows=lambda: before
+    )
+    after = installed.get(POD.path(MODELS, "router"))
+    assert [after["spec"], after["metadata"]["labels"]] == [before["spec"], before["metadata"]["labels"]]
 
 
 def test_an_operator_of_some_namespaces_works_with_rights_in_these_alone(installed: Cluster) -> None:

@@ -9,6 +9,7 @@ import orjson
 from modelway.api.names import CONTAINER_FETCH, CONTAINER_SERVER, child_labels, child_name, pod_selector
 from modelway.api.resource import ModelDeployment
 from modelway.plan import Object, Settings
+from modelway.plan.routing import router_selector
 
 NAME, NAMESPACE, UID = "fraud", "ml", "11111111-2222-4333-8444-555555555555"
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -128,6 +129,18 @@ def pod(
         "containerStatuses": [one for one in containers if one["name"] != CONTAINER_FETCH],
     }
     return {"metadata": metadata, "status": status}
+
+
+def router_pod(name: str) -> Object:
+    """A router's pod that has just been made."""
+    metadata: Object = {
+        "name": name,
+        "namespace": NAMESPACE,
+        "uid": f"uid-of-{name}",
+        "resourceVersion": "1",
+        "labels": child_labels(NAME) | router_selector(NAME),
+    }
+    return {"metadata": metadata, "status": {"phase": "Pending", "conditions": [{"type": "Ready", "status": "False"}]}}
 
 
 def unschedulable(message: str) -> Object:

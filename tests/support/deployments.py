@@ -33,6 +33,10 @@ class Bucket:
         obstore.put(self._store, f"{self._prefix}/{path}", content)
         return self.uri(path)
 
+    def get(self, path: str) -> bytes:
+        """Read an object."""
+        return bytes(obstore.get(self._store, f"{self._prefix}/{path}").bytes())
+
     def remove(self, path: str) -> None:
         obstore.delete(self._store, f"{self._prefix}/{path}")
 

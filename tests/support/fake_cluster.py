@@ -73,7 +73,12 @@ class FakeCluster:
 
     async def merge(self, kind: Kind, body: Object) -> Object:
         self._record("merge", kind, body, "")
-        return body
+        key = kind.name, body["metadata"].get("name", "")
+        if (live := self.objects.get(key)) is None:
+            return body
+        if body["metadata"].get("uid", live["metadata"]["uid"]) != live["metadata"]["uid"]:
+            raise Conflict(409, "Conflict", "another uid")
+        return self._store(key, _merged(live, body))
 
     async def delete(self, kind: Kind, _namespace: str, name: str, *, uid: str) -> None:
         self._record("delete", kind, {"metadata": {"name": name}}, "")

@@ -13,10 +13,13 @@ from datetime import timedelta
 from typing import Any
 
 from modelway.api.kinds import AUTOSCALER, CONTROLLER_REVISION, DEPLOYMENT, SERVICE
-from modelway.api.names import ANNOTATION_DIGEST, LABEL_REVISION, PIN_KEY, child_name
+from modelway.api.names import ANNOTATION_DIGEST, ANNOTATION_ROUTING, LABEL_REVISION, PIN_KEY, child_name
 from modelway.api.resource import ModelDeployment
 from modelway.api.status import Status
 from modelway.plan import Child, ChildKey, Happening, Object, Observed, Plan, Refusal, Settings, plan
+from modelway.plan.measured import Measured
+from modelway.plan.rollout.ledger import Ledger
+from modelway.plan.types import Touch
 from support import builders
 from support.builders import DIGEST, NAME, NOW, SETTINGS, changed
 
@@ -40,11 +43,15 @@ class Simulation:
         self.pods: dict[str, Object] = {}
         self.refusals: dict[ChildKey, Refusal] = {}
         self.records: tuple[Object, ...] = ()
+        self.ledger: Ledger | None = None
+        self.measured = Measured()
         self.artifacts: defaultdict[str, str] = defaultdict(lambda: DIGEST)
         """What each URI holds."""
         self.happenings: list[Happening] = []
         self.writes: list[str] = []
         """What was written so far: `status`, or what was done to which child."""
+        self.last: Plan | None = None
+        """What was planned at the last look."""
         self._serial = itertools.count(1)
         self._allowed: int | None = None
 
@@ -58,6 +65,8 @@ class Simulation:
             pods=tuple(self.pods.values()),
             refusals=dict(self.refusals),
             records=self.records,
+            measured=self.measured,
+            ledger=self.ledger,
         )
 
     def plan(self, observed: Observed | None = None) -> Plan:
@@ -72,11 +81,11 @@ class Simulation:
         """
         self._allowed = writes
         seen = observed or self.observed()
-        decision = self.plan(seen)
+        decision = self.last = self.plan(seen)
         try:
             self._carry_out(seen, decision)
         except Killed:
-            self.records = ()
+            self.records, self.ledger = (), None
         except Conflicted:
             pass
         finally:
@@ -87,6 +96,7 @@ class Simulation:
         version = seen.resource.metadata.resource_version
         if decision.decides:
             version = self._write_status(decision, version)
+        self.ledger = decision.ledger
         for child in decision.children:
             if child.key in self.children and child.key not in seen.children:
                 raise Conflicted  # it was to be created and is there: the picture is too old to go on with
@@ -100,8 +110,17 @@ class Simulation:
             if evicted.name in self.pods:
                 self._write(f"evict {evicted.name}")
                 del self.pods[evicted.name]
+        for touch in decision.touches:
+            self._touch_pod(touch)
         if dumped(decision.status) != self.resource.get("status", {}):
             self._write_status(decision, version)
+
+    def _touch_pod(self, touch: Touch) -> None:
+        pod = self.pods.get(touch.pod.name)
+        if pod is not None and pod["metadata"]["uid"] == touch.pod.uid:
+            self._write(f"touch {touch.pod.name}")
+            annotations = pod["metadata"].get("annotations", {}) | {ANNOTATION_ROUTING: touch.value}
+            self.pods[touch.pod.name] = pod | {"metadata": pod["metadata"] | {"annotations": annotations}}
 
     def _write_status(self, decision: Plan, version: str) -> str:
         if version != self.resource["metadata"]["resourceVersion"]:
@@ -194,8 +213,9 @@ class Simulation:
             for name in mine[obj["spec"]["replicas"] :]:
                 del self.pods[name]
             for _ in range(len(mine), obj["spec"]["replicas"]):
-                fresh = builders.pod(obj["metadata"]["labels"][LABEL_REVISION], name=f"{key.name}-{next(self._serial)}")
-                self.pods[fresh["metadata"]["name"]] = fresh
+                name = f"{key.name}-{next(self._serial)}"
+                revision = obj["metadata"]["labels"].get(LABEL_REVISION)
+                self.pods[name] = builders.pod(revision, name=name) if revision else builders.router_pod(name)
             status = {
                 "observedGeneration": obj["metadata"]["generation"],
                 "replicas": obj["spec"]["replicas"],
@@ -207,6 +227,8 @@ class Simulation:
     def fetch(self, name: str) -> None:
         """The pod `name` fetches its model, and stops where it finds other bytes than the pin's."""
         pod = self.pods[name]
+        if is_router(pod):
+            return
         template = self._template_of(pod)
         done = any(status["ready"] for status in pod["status"]["initContainerStatuses"])
         if done or not template["spec"].get("initContainers"):
@@ -223,16 +245,24 @@ class Simulation:
 
     def make_ready(self, name: str) -> None:
         """The pod `name` becomes ready, if its model is there."""
+        if is_router(self.pods[name]):
+            self._set_status(name, phase="Running", conditions=[{"type": "Ready", "status": "True"}])
+            return
         fetched = self.pods[name]["status"]["initContainerStatuses"]
         needs = bool(self._template_of(self.pods[name])["spec"].get("initContainers"))
         if needs and not (fetched and fetched[0]["ready"]):
             return
         ready = [{"type": "Ready", "status": "True"}]
-        server = [builders.serving(builders.running(), ready=True)]
+        before = next(iter(self.pods[name]["status"]["containerStatuses"]), {})
+        kept = {field: before[field] for field in ("restartCount", "lastState") if field in before}
+        server = [builders.serving(builders.running(), ready=True) | kept]
         self._set_status(name, conditions=ready, containerStatuses=server)
 
     def break_down(self, name: str) -> None:
         """The server in the pod `name` ends, with words."""
+        if is_router(self.pods[name]):
+            self._set_status(name, conditions=[{"type": "Ready", "status": "False"}])
+            return
         told = builders.words(reason="ModelLoadFailed", message="no such operator")
         server = builders.serving(builders.waiting("CrashLoopBackOff"), last=builders.ended(1, message=told))
         self._set_status(name, conditions=[{"type": "Ready", "status": "False"}], containerStatuses=[server])
@@ -286,7 +316,7 @@ class Simulation:
     def front(self) -> str | None:
         """The revision that the Service leads to."""
         service = self.children.get(ChildKey(SERVICE, NAME))
-        return service["spec"]["selector"][LABEL_REVISION] if service else None
+        return service["spec"]["selector"].get(LABEL_REVISION) if service else None
 
     def deployment(self, revision: str | None) -> Object:
         assert revision is not None
@@ -300,7 +330,7 @@ class Simulation:
         return sorted(key.name for key in self.children if key.kind == kind)
 
     def pods_of(self, revision: str | None) -> list[str]:
-        return [name for name, pod in self.pods.items() if pod["metadata"]["labels"][LABEL_REVISION] == revision]
+        return [name for name, pod in self.pods.items() if pod["metadata"]["labels"].get(LABEL_REVISION) == revision]
 
     def pin_of(self, revision: str) -> str | None:
         """The digest in the ConfigMap that pods of `revision` mount."""
@@ -354,6 +384,10 @@ def deployment_key(revision: str) -> ChildKey:
 def dumped(status: Status) -> Object:
     """A status as it is written."""
     return status.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def is_router(pod: Object) -> bool:
+    return LABEL_REVISION not in pod["metadata"]["labels"]
 
 
 def is_ready(pod: Object) -> bool:

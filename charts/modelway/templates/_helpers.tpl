@@ -76,6 +76,10 @@ app.kubernetes.io/component: operator
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch, delete]
+# One annotation of a router's pod, for its kubelet to look at its files at once; admissionpolicy.yaml allows no more.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [patch]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

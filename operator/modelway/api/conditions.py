@@ -21,6 +21,8 @@ class Condition(StrEnum):
     """An object that modelway needs exists already and belongs to somebody else."""
     ARTIFACT_CHANGED = "ArtifactChanged"
     """The URI now holds other bytes than those that the revision is pinned to."""
+    INVALID_ANNOTATION = "InvalidAnnotation"
+    """An annotation of modelway's says something that cannot be acted on."""
 
 
 class Reason(StrEnum):
@@ -31,6 +33,8 @@ class Reason(StrEnum):
     """At least one pod of the stable revision is ready and the Service leads to it."""
     NO_READY_PODS = "NoReadyPods"
     """The stable revision has no ready pod."""
+    NO_READY_ROUTERS = "NoReadyRouters"
+    """The Service leads to the routers (`spec.traffic.router`), and none of them is ready."""
     NOT_YET_SERVING = "NotYetServing"
     """No revision has been ready so far."""
     SCALED_TO_ZERO = "ScaledToZero"
@@ -43,6 +47,44 @@ class Reason(StrEnum):
     """The revision of the spec is the one that serves."""
     PAUSED = "Paused"
     """`spec.paused` is true: a new spec is not acted on."""
+
+    # Reconciling, and status.rollout: a candidate on its way
+    BAKING = "Baking"
+    """The candidate has its weight, and its requests are counted."""
+    WEIGHT_CHANGING = "WeightChanging"
+    """A weight is on its way to the routers, or the pods for it are being made."""
+    AWAITING_APPROVAL = "AwaitingApproval"
+    """The step ends when a human approves."""
+    AWAITING_TIME = "AwaitingTime"
+    """The step is a pause and ends by itself."""
+    PROMOTING = "Promoting"
+    """The candidate is to serve: it is getting all pods and then all requests."""
+    ROLLING_BACK = "RollingBack"
+    """The candidate gets no more requests and goes when it has answered the last ones."""
+    NO_DATA = "NoData"
+    """A check has had no requests to compare."""
+    SOURCE_DOWN = "SourceDown"
+    """The routers' or the servers' counters cannot be read: the weight is kept and nothing is decided."""
+
+    CANDIDATE_PODS_MISSING = "CandidatePodsMissing"
+    """No pod of the candidate is ready any more: it gets no requests until there is one."""
+
+    # Stalled, and status.rollout: a candidate that needs a human, or was given up
+    CHECK_FAILED = "CheckFailed"
+    """A check is Harmful: the candidate is worse by more than the margin."""
+    AWAITING_DECISION = "AwaitingDecision"
+    """The evidence is there, but its error rates are not claimed (sticky requests): a human promotes or aborts."""
+    INCONCLUSIVE = "Inconclusive"
+    """maxDuration is over and neither Safe nor Harmful is proven."""
+    CRASHING = "Crashing"
+    """The candidate's containers have ended three times or more by themselves."""
+    NOT_READY_IN_TIME = "NotReadyInTime"
+    """The candidate did not get ready in time, and nothing says why."""
+    ABORTED = "Aborted"
+    """A human has given the candidate up, by annotation."""
+
+    REJECTED = "Rejected"
+    """The revision of the spec was rejected before; why stands in the history."""
 
     # Stalled, and status.failure
     INVALID_SPEC = "InvalidSpec"
@@ -69,6 +111,10 @@ class Reason(StrEnum):
     """The model could not be fetched and the container did not say why."""
     DIGEST_MISMATCH = "DigestMismatch"
     """The fetched bytes are not those that the revision is pinned to."""
+
+    # InvalidAnnotation
+    UNKNOWN_REVISION = "UnknownRevision"
+    """It names a revision that this ModelDeployment has never had, or a step that the rollout does not have."""
 
     # no trouble
     AS_EXPECTED = "AsExpected"

@@ -10,6 +10,8 @@ from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
 from modelway.api.autoscaling import Autoscaling
 from modelway.api.base import Model, Rule, list_map, rules
+from modelway.api.rollout import Rollout
+from modelway.api.traffic import Traffic
 from modelway.api.units import Duration, ResourceQuantity
 
 ModelFormat = Literal["onnx", "sklearn", "skops", "xgboost", "lightgbm", "catboost", "pfa", "nnef"]
@@ -383,6 +385,18 @@ class Spec(Model):
                 "set code: AllowList to load it through an allow-list of classes, or convert the model to ONNX",
                 field=".model.code",
             ),
+            Rule(
+                "!(has(self.rollout) && has(self.rollout.steps) && size(self.rollout.steps) > 0 && has(self.traffic)"
+                " && has(self.traffic.router) && self.traffic.router == 'Service')",
+                "steps need routers: leave traffic.router out, or set it to Envoy",
+                field=".traffic.router",
+            ),
+            Rule(
+                "!(has(self.serving.container) && has(self.rollout) && has(self.rollout.checks)"
+                " && self.rollout.checks.exists(check, has(check.predictions)))",
+                "a check of predictions needs the built-in server, which counts answers: leave it out with container",
+                field=".rollout.checks",
+            ),
         )
     )
 
@@ -391,6 +405,12 @@ class Spec(Model):
 
     serving: Serving
     """Real-time serving."""
+
+    rollout: Rollout | None = None
+    """How a new revision takes over. Left out: it replaces the old one when it is ready."""
+
+    traffic: Traffic | None = None
+    """How requests find the pods. Left out: through the Service, and through Envoy where the rollout has steps."""
 
     paused: bool | None = None
     """While true a changed spec is not acted on. Children are still repaired and status is still written."""

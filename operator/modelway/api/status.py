@@ -85,14 +85,100 @@ class HistoryEntry(Model):
     digest: ShortName | None = None
     """Digest of its model."""
 
-    result: Literal["Promoted", "Superseded"]
-    """Promoted: it took over all traffic. Superseded: a newer spec came before it was ready."""
+    result: Literal["Promoted", "Rejected", "Superseded"]
+    """Promoted: it took over all traffic. Rejected: it did not get ready, was worse, or was given up. Superseded: a
+    newer spec came before it was decided."""
 
     time: Time
     """When."""
 
     reason: Annotated[str, Field(max_length=1024)]
-    """Why, in one sentence."""
+    """Why, in one sentence, with the numbers that it was decided by."""
+
+    replaced: ShortName | None = None
+    """Of a promotion: the revision that served before."""
+
+    attempt: Annotated[int, Field(ge=0)] | None = None
+    """Of a rejection: the number of the annotation modelway.dev/retry at that time; a higher one tries again."""
+
+
+class LiveWeight(Model):
+    """The weight as the routers report it; they take it one after the other."""
+
+    min: Annotated[int, Field(ge=0, le=100)]
+    """Least percent that any router sends to the candidate."""
+
+    max: Annotated[int, Field(ge=0, le=100)]
+    """Most percent that any router sends to the candidate."""
+
+
+class CheckCounts(Model):
+    """What a check has counted of one revision."""
+
+    requests: Annotated[int, Field(ge=0)]
+    """Requests so far."""
+
+    bad: Annotated[int, Field(ge=0)]
+    """How many of them were bad."""
+
+
+class CheckStatus(Model):
+    """What a check says."""
+
+    name: ShortName
+    """Name of the check in `spec.rollout.checks`."""
+
+    verdict: Literal["Safe", "Harmful", "Continue", "NoData", "SourceDown"]
+    """Safe: proven to be no worse than the margin. Harmful: proven to be worse. Continue: neither is proven yet.
+    NoData: one of the revisions has had no requests. SourceDown: the counters cannot be read at present."""
+
+    candidate: CheckCounts | None = None
+    """Of the candidate."""
+
+    stable: CheckCounts | None = None
+    """Of the stable revision, in the same time."""
+
+    message: Annotated[str, Field(max_length=1024)] | None = None
+    """What has shifted most, for a check of predictions."""
+
+
+RolloutState = Literal["Stable", "Progressing", "Paused", "Holding", "Promoting", "RollingBack", "Rejected"]
+
+
+class RolloutStatus(Model):
+    """How far the candidate has come. Counts are written once a minute and with each decision."""
+
+    state: RolloutState
+    """Stable: nothing to do. Progressing: on its way. Paused: waits for time or approval. Holding: waits for requests,
+    for the counters, or for a human. Promoting and RollingBack: decided, and being carried out. Rejected: it is not
+    tried again until the spec or the annotation modelway.dev/retry changes."""
+
+    revision: ShortName | None = None
+    """The revision that this is about."""
+
+    reason: Annotated[str, Field(max_length=1024)] | None = None
+    """One word for why it is in this state; docs/conditions.md explains each."""
+
+    step: ShortName | None = None
+    """Name of the step."""
+
+    weight: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Percent of the requests that the candidate is to answer."""
+
+    live_weight: LiveWeight | None = None
+    """Percent that it does answer, as last read from every router."""
+
+    started_at: Time | None = None
+    """When the rollout began."""
+
+    since: Time | None = None
+    """When the step was entered."""
+
+    message: Text | None = None
+    """What is being waited for, and how long that is likely to take."""
+
+    checks: Annotated[tuple[CheckStatus, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
+    """What the checks say."""
 
 
 class Status(Model):
@@ -115,6 +201,9 @@ class Status(Model):
 
     candidate: RevisionStatus | None = None
     """The revision that is to take over when it is ready."""
+
+    rollout: RolloutStatus | None = None
+    """How far the candidate has come; absent when nothing is rolled out and no `spec.rollout` is given."""
 
     failure: Failure | None = None
     """What is wrong at present; absent when nothing is."""

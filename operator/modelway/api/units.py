@@ -1,6 +1,7 @@
-"""Durations and quantities as Kubernetes users write them.
+"""Durations, percentages and quantities as Kubernetes users write them.
 
-`Duration` and `Quantity` are the field types of the resource; `seconds` and `canonical_quantity` are what `plan` reads.
+`Duration`, `Percent` and `Quantity` are the field types of the resource; `seconds`, `share` and `canonical_quantity`
+are what `plan` reads.
 Both refuse with `ValueError` what the CRD's patterns refuse, so that the schema and the code agree.
 """
 
@@ -13,6 +14,10 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 _DURATION: Final = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
 _PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _SECONDS: Final = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
+
+_SHARES: Final = "[1-9][0-9]?([.][0-9]{1,4})?|0[.]0{0,3}[1-9][0-9]{0,3}"
+_PART_PERCENT: Final = f"^({_SHARES})%$"
+_PERCENT: Final = f"^(100|{_SHARES})%$"
 
 _QUANTITY: Final = r"^([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?$"
 _LARGEST: Final = Decimal(2**63 - 1)
@@ -30,6 +35,17 @@ def seconds(duration: str) -> float:
     if not re.match(_DURATION, duration):
         raise ValueError(f"{duration!r} is no duration; write for example 250ms, 30s, 10m or 720h")
     return float(sum(Decimal(number) * _SECONDS[unit] for number, unit in _PART.findall(duration)))
+
+
+def share(percent: str) -> float:
+    """A percentage (`1%`, `0.5%`) as a number from 0 to 1.
+
+    Raises:
+        ValueError: it is no percentage, or more than 100%.
+    """
+    if not re.match(_PERCENT, percent):
+        raise ValueError(f"{percent!r} is no percentage; write for example 1% or 0.5%")
+    return float(Decimal(percent.removesuffix("%")) / 100)
 
 
 def quantity_value(quantity: str | int) -> Decimal:
@@ -136,6 +152,26 @@ Duration = Annotated[
     ),
 ]
 """A positive Go duration of hours, minutes, seconds and milliseconds."""
+
+
+def _matches(pattern: str, message: str) -> WithJsonSchema:
+    rule = {"rule": f"self.matches('{pattern}')", "message": message}
+    return WithJsonSchema({"type": "string", "maxLength": 16, "x-kubernetes-validations": [rule]})
+
+
+Percent = Annotated[
+    str,
+    Field(max_length=16, pattern=_PERCENT),
+    _matches(_PERCENT, "must be a percentage such as 1%, 0.5% or 100%, and more than 0%"),
+]
+"""A percentage, more than 0 % and at most 100 %, with at most four decimals."""
+
+PartPercent = Annotated[
+    str,
+    Field(max_length=16, pattern=_PART_PERCENT),
+    _matches(_PART_PERCENT, "must be a percentage such as 1% or 0.5%, more than 0% and less than 100%"),
+]
+"""A percentage, more than 0 % and less than 100 %, with at most four decimals."""
 
 _QUANTITY_SCHEMA: Final = {
     "anyOf": [{"type": "integer"}, {"type": "string"}],

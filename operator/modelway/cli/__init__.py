@@ -1,5 +1,5 @@
-"""The `modelway` command line. `main` is the entry point that the package installs."""
+"""The `modelway` command line. `main` and `plugin` are the entry points that the package installs."""
 
-from modelway.cli.main import main
+from modelway.cli.main import main, plugin
 
-__all__ = ["main"]
+__all__ = ["main", "plugin"]

@@ -17,6 +17,7 @@ from modelway.cli.convert import convert
 from modelway.cli.fetch import digest, fetch
 from modelway.cli.formats import formats
 from modelway.cli.pack import pack
+from modelway.cli.rollout import rollout
 from modelway.cli.serve import serve
 
 
@@ -75,9 +76,15 @@ def _of_the_operator() -> Iterator[None]:
         ) from missing
 
 
+def plugin() -> None:
+    """`kubectl-modelway`, which kubectl finds in PATH: `kubectl modelway rollout …`."""
+    main(prog_name="kubectl modelway")
+
+
 main.add_command(serve)
 main.add_command(fetch)
 main.add_command(digest)
 main.add_command(pack)
 main.add_command(convert)
 main.add_command(formats)
+main.add_command(rollout)

@@ -11,6 +11,7 @@ import contextlib
 import random
 import signal
 import sys
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Final
 
@@ -22,9 +23,12 @@ from modelway.api.kinds import CHILD_KINDS, MODEL_DEPLOYMENT, POD
 from modelway.api.names import MANAGED_SELECTOR
 from modelway.controller.health import Health
 from modelway.controller.host import Host, NoClusterError, find_connection
+from modelway.controller.measuring import Measurer, Reading
 from modelway.controller.metrics import Metrics, make_metrics
 from modelway.controller.queue import Queue
 from modelway.controller.reconciler import Reconciler
+from modelway.controller.routers import Routers
+from modelway.controller.servers import Servers
 from modelway.controller.settings import OperatorSettings, SettingsError, read_settings
 from modelway.kube.client import Client
 from modelway.kube.connection import Connection
@@ -34,6 +38,7 @@ from modelway.kube.recorder import Recorder
 from modelway.kube.reflector import Reflector
 from modelway.kube.store import Owner, Store
 from modelway.plan import Settings
+from modelway.plan.measured import Target
 
 _log = structlog.get_logger(__name__)
 
@@ -83,6 +88,9 @@ class Operator:
         self._client = Client(connection, fence=self._lease.fence, on_request=self._metrics.count_request)
         self._store = Store()
         self._queue: Queue[Owner] = Queue(metrics=self._metrics.queue, seed=seed)
+        self._pods = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        self._routers, self._servers = Routers(self._pods, clock=_now), Servers(self._pods, clock=_now)
+        self._measurer = Measurer(self._ask, on_news=self._queue.add)
         self._reconciler = Reconciler(
             self._client,
             self._store,
@@ -91,8 +99,11 @@ class Operator:
                 server_image=settings.server_image,
                 server_image_pull_policy=settings.server_image_pull_policy,
                 server_full_image=settings.server_full_image,
+                router_image=settings.router_image,
                 cluster_domain=settings.cluster_domain,
+                namespace=settings.namespace,
             ),
+            self._measurer,
             clock=monotonic,
         )
         self._reflectors = [
@@ -150,6 +161,8 @@ class Operator:
     async def close(self) -> None:
         """Close what is open."""
         await self._health.stop()
+        await self._measurer.close()
+        await self._pods.close()
         await self._client.close()
         await self._lease_client.close()
 
@@ -233,6 +246,9 @@ class Operator:
         finally:
             self._metrics.reconcile_seconds.observe(monotonic() - started)
 
+    async def _ask(self, target: Target) -> Reading:
+        return await (self._routers.ask(target) if target.is_router else self._servers.ask(target))
+
     def _changed_resource(self, owner: Owner, initial: bool) -> None:
         self._queue.add(owner, priority=_INITIAL_PRIORITY if initial else 0)
 
@@ -243,6 +259,10 @@ class Operator:
         owner = Owner(namespace, name)
         if str(self._store.version(owner)) != version:
             self._queue.add(owner, after=_DEBOUNCE_SECONDS)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 async def _cancelled(*tasks: asyncio.Task[Any]) -> None:

@@ -15,12 +15,13 @@ import structlog
 
 from modelway.api.conditions import Reason
 from modelway.api.kinds import CONTROLLER_REVISION, DEPLOYMENT, POD, SERVICE
-from modelway.api.names import ANNOTATION_APPLIED, FIELD_MANAGER, KIND, REPLICAS_MANAGER
+from modelway.api.names import ANNOTATION_APPLIED, ANNOTATION_ROUTING, FIELD_MANAGER, KIND, REPLICAS_MANAGER
 from modelway.controller.difference import content, marker, says, says_child
 from modelway.kube.client import Client
 from modelway.kube.errors import ApiError, BadRequest, Conflict, Forbidden, Invalid, NotFound
+from modelway.kube.reflector import slim
 from modelway.kube.store import ObjectKey, Owner, Store
-from modelway.plan import Child, ChildKey, Object, Plan, Refusal
+from modelway.plan import Child, ChildKey, Object, Plan, Refusal, Touch
 from modelway.plan.canonical import digest_of
 
 _log = structlog.get_logger(__name__)
@@ -81,7 +82,25 @@ class Applier:
         for pod in plan.evictions:
             _log.info("pod_evicted", namespace=owner.namespace, name=owner.name, pod=pod.name)
             await self._delete(owner, ObjectKey(POD, pod.name), pod.uid)
+        for touch in plan.touches:
+            await self._touch(owner, touch)
         return refusals
+
+    async def _touch(self, owner: Owner, touch: Touch) -> None:
+        """Tell the kubelet to look at a router's files. Where that is refused, it does so by itself, only later."""
+        live = self._store.belonging(owner, ObjectKey(POD, touch.pod.name))
+        if live is None or live["metadata"]["uid"] != touch.pod.uid:
+            return
+        metadata = {"name": touch.pod.name, "namespace": owner.namespace, "uid": touch.pod.uid}
+        annotations = {ANNOTATION_ROUTING: touch.value}
+        try:
+            told = await self._client.merge(POD, {"metadata": metadata | {"annotations": annotations}})
+        except (NotFound, Conflict):
+            return  # it is gone
+        except (Forbidden, Invalid) as error:
+            _log.warning("router_not_told", namespace=owner.namespace, pod=touch.pod.name, error=str(error))
+            return
+        self._store.put(POD, slim(POD, told))
 
     async def _child(self, owner: Owner, owner_uid: str, child: Child, live: Object | None) -> None:
         mark = digest_of(child.body)[:16]

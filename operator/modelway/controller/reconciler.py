@@ -20,11 +20,13 @@ from modelway.api.names import FIELD_MANAGER
 from modelway.api.resource import ModelDeployment
 from modelway.api.status import Status
 from modelway.controller.apply import Applier, is_controlled_by
+from modelway.controller.measuring import Measurer
 from modelway.kube.client import Client
 from modelway.kube.errors import NotFound
 from modelway.kube.recorder import Recorder
 from modelway.kube.store import Owner, Store
 from modelway.plan import ChildKey, Object, Observed, Plan, Refusal, Settings, plan
+from modelway.plan.rollout.ledger import Ledger
 from modelway.plan.status import invalid
 
 _log = structlog.get_logger(__name__)
@@ -42,6 +44,7 @@ class _Memory:
     uid: str
     refusals: dict[ChildKey, Refusal]
     records: tuple[bytes, ...] = ()  # as JSON, which is a fifth of the size
+    ledger: Ledger | None = None
     refused_looks: int = 0
     status_written_at: float = float("-inf")
 
@@ -59,6 +62,7 @@ class Reconciler:
         store: Store,
         recorder: Recorder,
         settings: Settings,
+        measurer: Measurer,
         *,
         clock: Callable[[], float],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -67,6 +71,7 @@ class Reconciler:
         self._store = store
         self._recorder = recorder
         self._settings = settings
+        self._measurer = measurer
         self._clock = clock
         self._now = now
         self._applier = Applier(client, store)
@@ -109,6 +114,8 @@ class Reconciler:
         decision = plan(self._observe(owner, resource, memory), settings=self._settings, now=self._now())
         if decision.decides:
             raw = await self._write_status(raw, decision, memory)
+        memory.ledger = decision.ledger
+        self._measurer.follow(owner, decision.measuring)
         refusals = await self._applier.carry_out(owner, resource.metadata.uid, decision)
         memory.records = tuple(
             orjson.dumps(child.body) for child in decision.children if child.kind == CONTROLLER_REVISION
@@ -134,6 +141,8 @@ class Reconciler:
             pods=tuple(pods),
             refusals=memory.refusals,
             records=tuple(map(orjson.loads, memory.records)),
+            measured=self._measurer.measured(owner),
+            ledger=memory.ledger,
         )
 
     async def _tell(self, raw: Object, decision: Plan, memory: _Memory) -> float | None:
@@ -203,6 +212,7 @@ class Reconciler:
     def _forget(self, owner: Owner) -> None:
         self._memories.pop(owner, None)
         self._applier.forget(owner)
+        self._measurer.forget(owner)
 
 
 def _dumped(status: Status) -> Object:

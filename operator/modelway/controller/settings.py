@@ -33,6 +33,9 @@ class OperatorSettings(BaseModel):
     """Image of the model server with the libraries of all formats, which also converts models (`spec.model.convert`).
     Empty: the server's image, which cannot."""
 
+    router_image: str = ""
+    """Image of the routers (Envoy), for `spec.traffic.router: Envoy`; its pull policy is that of the server's."""
+
     watch_namespaces: tuple[str, ...] = ()
     """Namespaces to watch, separated by commas. Empty: all of them."""
 

@@ -14,6 +14,7 @@ import aiohttp
 import structlog
 
 from modelway.api.kinds import POD, Kind
+from modelway.api.names import ANNOTATION_ROUTING
 from modelway.kube.client import Client, Object
 from modelway.kube.errors import ApiError, Gone
 from modelway.kube.store import Owner, Store
@@ -25,7 +26,7 @@ _SHORTEST_WATCH = 1.0
 """Seconds; a watch that ends sooner and has told nothing is a server that refuses it politely."""
 _WATCH_SECONDS = (300, 600)
 
-_POD_STATUS = ("phase", "conditions", "initContainerStatuses", "containerStatuses", "reason", "message")
+_POD_STATUS = ("phase", "podIP", "conditions", "initContainerStatuses", "containerStatuses", "reason", "message")
 _POD_METADATA = ("name", "namespace", "uid", "resourceVersion", "labels", "deletionTimestamp", "creationTimestamp")
 
 
@@ -75,7 +76,7 @@ class Reflector:
         objects: list[Object] = []
         version = ""
         async for page in self._client.pages(self.kind, self._namespace, self._selector):
-            objects.extend(self._slim(obj) for obj in page["items"])
+            objects.extend(slim(self.kind, obj) for obj in page["items"])
             version = page["metadata"]["resourceVersion"]
         initial = not self.synced.is_set()
         touched = self._store.replace(self.kind, self._namespace, objects, version=version)
@@ -98,23 +99,11 @@ class Reflector:
                 if kind_of_event == "BOOKMARK":
                     continue
                 take = self._store.discard if kind_of_event == "DELETED" else self._store.put
-                if (owner := take(self.kind, self._slim(obj))) is not None:
+                if (owner := take(self.kind, slim(self.kind, obj))) is not None:
                     self._on_change(owner, False)
         if not told and monotonic() - began < _SHORTEST_WATCH:
             raise ConnectionError("the watch ended as soon as it had begun")
         return version
-
-    def _slim(self, obj: Object) -> Object:
-        """`obj` without what nobody reads: field managers everywhere, and most of a pod."""
-        metadata = obj["metadata"]
-        metadata.pop("managedFields", None)
-        if self.kind != POD:
-            return obj
-        status = obj.get("status", {})
-        return {
-            "metadata": {key: metadata[key] for key in _POD_METADATA if key in metadata},
-            "status": {key: status[key] for key in _POD_STATUS if key in status},
-        }
 
     def _heard(self) -> None:
         self.alive_at = monotonic()
@@ -125,3 +114,16 @@ class Reflector:
         longest = min(_FIRST_PAUSE * 2.0 ** min(self._failures, 16), _LONGEST_PAUSE)
         self._failures += 1
         await asyncio.sleep(self._random.uniform(longest / 2, longest))
+
+
+def slim(kind: Kind, obj: Object) -> Object:
+    """`obj` without what nobody reads: field managers everywhere, and most of a pod."""
+    metadata = obj["metadata"]
+    metadata.pop("managedFields", None)
+    if kind != POD:
+        return obj
+    status = obj.get("status", {})
+    kept = {key: metadata[key] for key in _POD_METADATA if key in metadata}
+    if told := metadata.get("annotations", {}).get(ANNOTATION_ROUTING):
+        kept["annotations"] = {ANNOTATION_ROUTING: told}
+    return {"metadata": kept, "status": {key: status[key] for key in _POD_STATUS if key in status}}

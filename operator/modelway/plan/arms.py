@@ -66,6 +66,16 @@ def candidate_replicas(observed: Observed, candidate: Arm, stable: Arm | None) -
     return needed_replicas(serving, stable)
 
 
+def scaled_replicas(observed: Observed, candidate: Arm, pods: int | None) -> int | None:
+    """How many pods a candidate is told to have, where the rollout asks for `pods`; None leaves it with those it has.
+
+    Where it has an autoscaler, that one goes on from there: its minimum is what the rollout asks for.
+    """
+    if pods is None or (_has_autoscaler(observed, candidate) and candidate.asked >= pods):
+        return None
+    return pods
+
+
 def stable_replicas(observed: Observed, stable: Arm) -> int | None:
     """How many pods the serving revision is told to have; None where an autoscaler or the user decides.
 

@@ -21,9 +21,13 @@ from modelway.api.kinds import (
 from modelway.api.names import (
     ANNOTATION_DIGEST,
     ANNOTATION_TEMPLATE,
+    ANNOTATION_VERDICT,
     API_VERSION,
+    EVIDENCE_KEY,
+    EVIDENCE_SUFFIX,
     KIND,
     PIN_KEY,
+    PREVIEW_SUFFIX,
     child_labels,
     child_name,
     pod_selector,
@@ -39,20 +43,31 @@ DEFAULT_CPU_UTILIZATION = 80
 
 def controller_revision(resource: ModelDeployment, revision: Revision) -> Child:
     """The record of a revision: resolved spec, rendered template, and the digest once it is known."""
-    body = _object(
+    body = owned(
         resource,
         CONTROLLER_REVISION,
         child_name(resource.metadata.name, revision.hash),
         revision=revision.hash,
-        annotations={ANNOTATION_DIGEST: revision.pinned} if revision.pinned else None,
+        annotations=_told_of(revision),
         data={"spec": revision.spec, "template": revision.template},
     )
     return Child(CONTROLLER_REVISION, body | {"revision": revision.number})
 
 
+def _told_of(revision: Revision) -> dict[str, str]:
+    told = {ANNOTATION_DIGEST: revision.pinned} if revision.pinned else {}
+    return told | ({ANNOTATION_VERDICT: revision.rejection.text} if revision.rejection else {})
+
+
+def evidence(resource: ModelDeployment, content: str) -> Child:
+    """The ConfigMap that keeps what a rollout has counted, for the time after a restart of the operator."""
+    name = child_name(resource.metadata.name, EVIDENCE_SUFFIX)
+    return Child(CONFIG_MAP, owned(resource, CONFIG_MAP, name, data={EVIDENCE_KEY: content}))
+
+
 def pin(resource: ModelDeployment, revision: Revision) -> Child:
     """The ConfigMap that tells the container which fetches the model what digest it must find."""
-    body = _object(
+    body = owned(
         resource,
         CONFIG_MAP,
         child_name(resource.metadata.name, revision.hash),
@@ -64,7 +79,7 @@ def pin(resource: ModelDeployment, revision: Revision) -> Child:
 
 def deployment(resource: ModelDeployment, revision: Revision, *, replicas: int | None) -> Child:
     """The Deployment of a revision. Its template never changes; a change of the spec makes another revision."""
-    body = _object(
+    body = owned(
         resource,
         DEPLOYMENT,
         child_name(resource.metadata.name, revision.hash),
@@ -82,11 +97,18 @@ def deployment(resource: ModelDeployment, revision: Revision, *, replicas: int |
     return Child(DEPLOYMENT, body, replicas=replicas)
 
 
-def service(resource: ModelDeployment, revision: Revision, ports: list[Object]) -> Child:
-    """The Service that clients use, named after the resource; leads to the pods of `revision`."""
+def service(resource: ModelDeployment, selector: dict[str, str], ports: list[Object]) -> Child:
+    """The Service that clients use, named after the resource; leads to the pods that `selector` selects."""
+    name = resource.metadata.name
+    spec = {"type": "ClusterIP", "selector": selector, "ports": ports}
+    return Child(SERVICE, owned(resource, SERVICE, name, spec=spec))
+
+
+def preview_service(resource: ModelDeployment, revision: Revision, ports: list[Object]) -> Child:
+    """The Service under which a candidate is reached by whoever asks for it by name, for the time of a preview."""
     name = resource.metadata.name
     spec = {"type": "ClusterIP", "selector": pod_selector(name, revision.hash), "ports": ports}
-    return Child(SERVICE, _object(resource, SERVICE, name, spec=spec))
+    return Child(SERVICE, owned(resource, SERVICE, child_name(name, PREVIEW_SUFFIX), spec=spec))
 
 
 def headless_service(resource: ModelDeployment, revision: Revision, ports: list[Object]) -> Child:
@@ -98,7 +120,7 @@ def headless_service(resource: ModelDeployment, revision: Revision, ports: list[
         "selector": pod_selector(resource.metadata.name, revision.hash),
         "ports": ports,
     }
-    return Child(SERVICE, _object(resource, SERVICE, name, revision=revision.hash, spec=spec))
+    return Child(SERVICE, owned(resource, SERVICE, name, revision=revision.hash, spec=spec))
 
 
 def disruption_budget(resource: ModelDeployment) -> Child:
@@ -109,7 +131,7 @@ def disruption_budget(resource: ModelDeployment) -> Child:
         "selector": {"matchLabels": pod_selector(name)},
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
     }
-    return Child(DISRUPTION_BUDGET, _object(resource, DISRUPTION_BUDGET, name, spec=spec))
+    return Child(DISRUPTION_BUDGET, owned(resource, DISRUPTION_BUDGET, name, spec=spec))
 
 
 def network_policy(resource: ModelDeployment, ports: list[int]) -> Child:
@@ -120,11 +142,20 @@ def network_policy(resource: ModelDeployment, ports: list[int]) -> Child:
         "policyTypes": ["Ingress"],
         "ingress": [{"ports": [{"port": port, "protocol": "TCP"} for port in ports]}],
     }
-    return Child(NETWORK_POLICY, _object(resource, NETWORK_POLICY, name, spec=spec))
+    return Child(NETWORK_POLICY, owned(resource, NETWORK_POLICY, name, spec=spec))
 
 
-def autoscaler(resource: ModelDeployment, revision: Revision, autoscaling: Autoscaling) -> Child:
-    """The HorizontalPodAutoscaler of the revision that takes the traffic; metrics and behavior as they were given."""
+def autoscaler(
+    resource: ModelDeployment, revision: Revision, autoscaling: Autoscaling, *, floor: int | None = None
+) -> Child:
+    """The HorizontalPodAutoscaler of a revision that takes traffic; metrics and behavior as they were given.
+
+    Args:
+        resource: its owner.
+        revision: whose pods it scales.
+        autoscaling: what the user asks for.
+        floor: least number of pods during a rollout, where it is above the user's and not above the maximum.
+    """
     name = child_name(resource.metadata.name, revision.hash)
     given: Object = without_empty(autoscaling.model_dump(mode="json", by_alias=True, exclude_none=True))
     spec: Object = {
@@ -139,11 +170,14 @@ def autoscaler(resource: ModelDeployment, revision: Revision, autoscaling: Autos
             }
         ],
     }
+    if floor is not None:
+        least = autoscaling.min_replicas or 1
+        given["minReplicas"] = max(least, min(floor, autoscaling.max_replicas))
     spec |= given | {"scaleTargetRef": {"apiVersion": DEPLOYMENT.api_version, "kind": DEPLOYMENT.name, "name": name}}
-    return Child(AUTOSCALER, _object(resource, AUTOSCALER, name, revision=revision.hash, spec=spec))
+    return Child(AUTOSCALER, owned(resource, AUTOSCALER, name, revision=revision.hash, spec=spec))
 
 
-def _object(
+def owned(
     resource: ModelDeployment,
     kind: Kind,
     name: str,
@@ -152,6 +186,7 @@ def _object(
     annotations: dict[str, str] | None = None,
     **content: Any,
 ) -> Object:
+    """An object of `kind` that belongs to `resource`, with what every child carries."""
     metadata: Object = {
         "name": name,
         "namespace": resource.metadata.namespace,

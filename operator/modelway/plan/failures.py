@@ -16,6 +16,7 @@ from modelway.api.conditions import Reason
 from modelway.api.kinds import DEPLOYMENT
 from modelway.api.names import CONTAINER_FETCH, LABEL_REVISION
 from modelway.api.status import Failure
+from modelway.plan.routing.live import router_pods
 from modelway.plan.types import ChildKey, Object, Refusal
 
 _WAITING: Final = {
@@ -53,6 +54,14 @@ def failure_of_pods(pods: Iterable[Object], revision: str, deployment: Object | 
         for reason, message in _troubles(pod):
             return Failure(reason=reason, message=message[:_LONGEST], revision=revision)
     return _of_deployment(deployment, revision) if deployment is not None else None
+
+
+def failure_of_routers(pods: Iterable[Object]) -> Failure | None:
+    """What keeps routers from being ready; None when nothing is known to be wrong."""
+    for pod in sorted(router_pods(pods), key=lambda pod: str(pod["metadata"]["name"])):
+        for reason, message in () if _is_ready(pod) else _troubles(pod):
+            return Failure(reason=reason, message=f"router: {message}"[:_LONGEST])
+    return None
 
 
 def digests(pods: Iterable[Object], revision: str) -> dict[str, tuple[str, str]]:

@@ -6,20 +6,40 @@ Level-triggered: each call decides what may be done *now*. Read it from top to b
 status.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from modelway.api.kinds import DEPLOYMENT
-from modelway.api.names import child_name
+from modelway.api.names import child_name, pod_selector
 from modelway.api.resource import ModelDeployment
-from modelway.api.status import HistoryEntry, Status
+from modelway.api.status import Status
 from modelway.plan import children
-from modelway.plan.arms import arm_of, candidate_replicas, found_digest, pods_to_evict, stable_replicas
+from modelway.plan.arms import arm_of, found_digest, pods_to_evict, scaled_replicas, stable_replicas
+from modelway.plan.happenings import happenings
+from modelway.plan.measured import Measuring
 from modelway.plan.pods import DRAIN_SECONDS, pod_ports, pod_template, service_ports
 from modelway.plan.revisions import Revision, expendable, known_revisions, wanted_revision
-from modelway.plan.roles import Roles, decide_roles, last_promotion
+from modelway.plan.roles import Roles, last_promotion
+from modelway.plan.rollout.commands import Commands
+from modelway.plan.rollout.decide import decide, position
+from modelway.plan.rollout.look import Look, Road
+from modelway.plan.rollout.steps import Asked
+from modelway.plan.routing import (
+    ROLLOUT_SECONDS,
+    Routing,
+    Split,
+    backend_of,
+    fronted,
+    live,
+    route,
+    router_selector,
+    server_targets,
+    versions,
+    wants_routers,
+)
 from modelway.plan.status import describe
-from modelway.plan.types import Child, ChildKey, Happening, Observed, Plan, Settings
+from modelway.plan.types import Child, ChildKey, Observed, Plan, Settings
 
 _DEFAULT_HISTORY_LIMIT = 10
 
@@ -41,9 +61,19 @@ def plan(observed: Observed, *, settings: Settings, now: datetime) -> Plan:
         wanted = _pinned(observed, wanted)
         known = known | {wanted.hash: wanted}
 
-    roles = decide_roles(observed, known=known, wanted=wanted, now=now)
+    look = Look(
+        observed=observed,
+        known=known,
+        wanted=wanted,
+        road=_road(observed, known, settings),
+        commands=Commands.of(resource.metadata.annotations),
+        now=now,
+    )
+    roles = decide(look)
     drained = _drained(roles, now)
-    desired = _children(observed, roles, known, drained=drained is None)
+    split = _split(observed, roles, known)
+    routing = route(observed, split, serves_already=roles.stable is not None, settings=settings, now=now)
+    desired = _children(observed, roles, known, routing, drained=drained is None and routing.is_live)
     kept = {child.key for child in desired}
     status = describe(observed, roles, settings=settings, now=now)
     return Plan(
@@ -51,9 +81,41 @@ def plan(observed: Observed, *, settings: Settings, now: datetime) -> Plan:
         removals=tuple(key for key in observed.children if key not in kept),
         evictions=tuple(pod for revision in roles.in_use() for pod in pods_to_evict(observed, revision)),
         status=status,
-        decides=_roles_of(status) != _roles_of(resource.status),
-        happenings=_happenings(resource, status),
-        look_again_after=drained,
+        decides=_decisions_of(status) != _decisions_of(resource.status),
+        happenings=happenings(resource, status),
+        look_again_after=roles.soonest(drained).look_again_after,
+        touches=routing.touches,
+        ledger=roles.ledger,
+        measuring=_measuring(observed, roles, routing),
+    )
+
+
+def _measuring(observed: Observed, roles: Roles, routing: Routing) -> Measuring | None:
+    """Whom to ask before the next look: the routers, and where answers are compared the servers of both arms."""
+    measuring, ledger = routing.measuring, roles.ledger
+    if measuring is None or ledger is None or roles.candidate is None:
+        return measuring
+    measuring = replace(measuring, every=min(measuring.every, ROLLOUT_SECONDS))
+    if not any(check.predictions for check in ledger.rollout.checks):
+        return measuring
+    ours = {revision.hash for revision in roles.in_use() if revision.has_own_server}
+    return replace(measuring, targets=measuring.targets | server_targets(observed.pods, ours))
+
+
+def _road(observed: Observed, known: Mapping[str, Revision], settings: Settings) -> Road:
+    """How requests reach the revisions at present."""
+    resource = observed.resource
+
+    def is_live(stable: Revision, candidate: Revision | None, asked: Asked) -> bool:
+        split = _divided(observed, known, stable, candidate, asked)
+        return live(observed.measured, versions(resource, split, settings), observed.pods)
+
+    traffic = resource.spec.traffic
+    return Road(
+        routed=wants_routers(resource.spec),
+        is_open=fronted(observed),
+        is_live=is_live,
+        sticky=traffic is not None and traffic.sticky is not None,
     )
 
 
@@ -70,31 +132,73 @@ def _drained(roles: Roles, now: datetime) -> float | None:
     moved = last_promotion(roles.history)
     if moved is None:
         return None
-    left = (moved + timedelta(seconds=DRAIN_SECONDS) - now).total_seconds()
+    left = (moved.time + timedelta(seconds=DRAIN_SECONDS) - now).total_seconds()
     return left if left > 0 else None
 
 
-def _children(observed: Observed, roles: Roles, known: dict[str, Revision], *, drained: bool) -> tuple[Child, ...]:
-    resource, serving = observed.resource, observed.resource.spec.serving
-    stable = arm_of(observed, roles.stable) if roles.stable else None
-    candidate = arm_of(observed, roles.candidate) if roles.candidate else None
+def _split(observed: Observed, roles: Roles, known: Mapping[str, Revision]) -> Split | None:
+    """Who gets which requests; None where nobody may answer yet."""
+    if roles.front is None:
+        return None
+    candidate = roles.candidate if roles.candidate is not roles.front else None
+    return _divided(observed, known, roles.front, candidate, roles.asked)
+
+
+def _divided(
+    observed: Observed, known: Mapping[str, Revision], stable: Revision, candidate: Revision | None, asked: Asked
+) -> Split:
+    """The split; what else has pods may still be answering."""
+    resource, named = observed.resource, {stable.hash} | ({candidate.hash} if candidate else set())
+    leaving = [one for name, one in known.items() if name not in named and arm_of(observed, one).asked > 0]
+    return Split(
+        stable=backend_of(resource, stable),
+        candidate=backend_of(resource, candidate) if candidate else None,
+        weight=asked.weight,
+        shadow_percent=asked.shadow,
+        leaving=tuple(backend_of(resource, revision) for revision in sorted(leaving, key=lambda one: one.hash)),
+    )
+
+
+def _children(
+    observed: Observed, roles: Roles, known: Mapping[str, Revision], routing: Routing, *, drained: bool
+) -> tuple[Child, ...]:
+    resource = observed.resource
     result: list[Child] = []
-    if stable is not None:
-        result += _arm(resource, stable.revision, replicas=stable_replicas(observed, stable))
-    if candidate is not None:
-        result += _arm(resource, candidate.revision, replicas=candidate_replicas(observed, candidate, stable))
+    if roles.stable is not None:
+        replicas = stable_replicas(observed, arm_of(observed, roles.stable))
+        result += _arm(resource, roles.stable, replicas=replicas)
+    if roles.candidate is not None:
+        replicas = scaled_replicas(observed, arm_of(observed, roles.candidate), roles.pods)
+        result += _arm(resource, roles.candidate, replicas=replicas)
     retired = _retired(observed, roles, known)
     for revision in retired:
-        result += _retired_arm(observed, revision, replicas=0 if drained else None)
+        is_kept = not drained or (roles.warm is not None and revision.hash == roles.warm.hash)
+        result += _retired_arm(observed, revision, replicas=None if is_kept else 0)
     if roles.in_use():
         answering = [*roles.in_use(), *(revision for revision in retired if arm_of(observed, revision).asked > 0)]
         ports = sorted({port for revision in answering for port in pod_ports(revision.template)})
         result += [children.network_policy(resource, ports), children.disruption_budget(resource)]
     if (front := roles.front) is not None:
-        result.append(children.service(resource, front, service_ports(front.template)))
-    if (scaled := roles.stable or roles.candidate) is not None and serving.autoscaling is not None:
-        result.append(children.autoscaler(resource, scaled, serving.autoscaling))
+        name = resource.metadata.name
+        selector = router_selector(name) if routing.to_routers else pod_selector(name, front.hash)
+        result += [*routing.children, children.service(resource, selector, service_ports(front.template))]
+    if roles.is_previewed and roles.candidate is not None:
+        result.append(children.preview_service(resource, roles.candidate, service_ports(roles.candidate.template)))
+    result += _autoscalers(resource, roles)
+    if roles.ledger is not None and roles.ledger.written is not None:
+        result.append(children.evidence(resource, roles.ledger.written.content))
     return tuple(result)
+
+
+def _autoscalers(resource: ModelDeployment, roles: Roles) -> list[Child]:
+    """One for each arm with requests: a rollback finds as many pods as there were, a weight those that it needs."""
+    autoscaling, scaled = resource.spec.serving.autoscaling, roles.stable or roles.candidate
+    if autoscaling is None or scaled is None:
+        return []
+    if roles.candidate is None or roles.ledger is None or roles.ledger.step == "":
+        return [children.autoscaler(resource, scaled, autoscaling)]
+    floors = ((scaled, roles.ledger.floor), (roles.candidate, roles.pods))
+    return [children.autoscaler(resource, revision, autoscaling, floor=floor) for revision, floor in floors]
 
 
 def _arm(resource: ModelDeployment, revision: Revision, *, replicas: int | None) -> list[Child]:
@@ -111,13 +215,14 @@ def _record(resource: ModelDeployment, revision: Revision) -> list[Child]:
     return [*record, children.pin(resource, revision)] if revision.has_model and revision.digest else record
 
 
-def _retired(observed: Observed, roles: Roles, known: dict[str, Revision]) -> list[Revision]:
+def _retired(observed: Observed, roles: Roles, known: Mapping[str, Revision]) -> list[Revision]:
     """Revisions out of use that are kept: those that still have pods, and the latest others up to the limit."""
     limit = observed.resource.spec.serving.revision_history_limit
     in_use = {revision.hash for revision in roles.in_use()}
+    rejected = {roles.rollout.revision} if roles.rollout is not None and roles.rollout.revision else set()
     busy = {name for name, revision in known.items() if arm_of(observed, revision).asked > 0}
     forgotten = expendable(
-        known.values(), in_use=in_use | busy, limit=_DEFAULT_HISTORY_LIMIT if limit is None else limit
+        known.values(), in_use=in_use | busy | rejected, limit=_DEFAULT_HISTORY_LIMIT if limit is None else limit
     )
     gone = in_use | {revision.hash for revision in forgotten}
     return [revision for name, revision in known.items() if name not in gone]
@@ -131,28 +236,7 @@ def _retired_arm(observed: Observed, revision: Revision, *, replicas: int | None
     return _record(resource, revision)
 
 
-def _roles_of(status: Status) -> tuple[str | None, str | None]:
+def _decisions_of(status: Status) -> tuple[object, ...]:
     stable, candidate = status.stable, status.candidate
-    return stable.revision if stable else None, candidate.revision if candidate else None
-
-
-def _happenings(resource: ModelDeployment, status: Status) -> tuple[Happening, ...]:
-    """Events for what changed between the status that stands there and the one that is to stand there."""
-    fresh = [entry for entry in status.history if entry not in resource.status.history]
-    result = [_of_entry(entry) for entry in reversed(fresh)]
-    failure, before = status.failure, resource.status.failure
-    if failure is not None and (
-        before is None or (before.reason, before.revision) != (failure.reason, failure.revision)
-    ):
-        result.append(Happening(type="Warning", reason=failure.reason, message=failure.message, action="Serve"))
-    return tuple(result)
-
-
-def _of_entry(entry: HistoryEntry) -> Happening:
-    version = f" (version {entry.version})" if entry.version else ""
-    return Happening(
-        type="Normal",
-        reason=entry.result,
-        message=f"revision {entry.revision}{version}: {entry.reason}",
-        action="Promote" if entry.result == "Promoted" else "Supersede",
-    )
+    roles = stable.revision if stable else None, candidate.revision if candidate else None
+    return *roles, position(status.rollout)

@@ -32,8 +32,8 @@ endpoints, kube-proxy and DNS take to forget it."""
 _SERVICE_PORTS: Final = {"http": 80, "grpc": 9000}
 _USER: Final = 65532
 _TMP: Final[Object] = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - the pod's own emptyDir
-_DEFAULT_TIMEOUT: Final = "5s"
-_DEFAULT_STARTUP_TIMEOUT: Final = "10m"
+DEFAULT_TIMEOUT: Final = "5s"
+DEFAULT_STARTUP_TIMEOUT: Final = "10m"
 _THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -85,7 +85,7 @@ def pod_template(name: str, revision: str, spec: Spec, settings: Settings) -> Ob
 def service_ports(template: Mapping[str, Any]) -> list[Object]:
     """Ports of a Service that leads to pods of `template`: `http` 80 and `grpc` 9000, or what a foreign image has."""
     ports = []
-    for name in _ports(template):
+    for name in named_ports(template):
         port = {"name": name, "port": _SERVICE_PORTS[name], "protocol": "TCP", "targetPort": name}
         ports.append(port | {"appProtocol": "kubernetes.io/h2c"} if name == "grpc" else port)
     return ports
@@ -93,10 +93,11 @@ def service_ports(template: Mapping[str, Any]) -> list[Object]:
 
 def pod_ports(template: Mapping[str, Any]) -> list[int]:
     """The ports that pods of `template` listen on."""
-    return list(_ports(template).values())
+    return list(named_ports(template).values())
 
 
-def _ports(template: Mapping[str, Any]) -> dict[str, int]:
+def named_ports(template: Mapping[str, Any]) -> dict[str, int]:
+    """The ports that pods of `template` listen on, by name: `http`, `grpc` or both."""
     ports = template["spec"]["containers"][0]["ports"]
     return {port["name"]: int(port["containerPort"]) for port in ports}
 
@@ -151,7 +152,7 @@ def _serve_arguments(name: str, spec: Spec) -> list[str]:
         f"--port={HTTP_PORT}",
         f"--grpc-port={GRPC_PORT}",
     ]
-    arguments += [f"--timeout={spec.serving.timeout or _DEFAULT_TIMEOUT}", f"--drain={DRAIN_SECONDS}s"]
+    arguments += [f"--timeout={spec.serving.timeout or DEFAULT_TIMEOUT}", f"--drain={DRAIN_SECONDS}s"]
     if spec.serving.workers:
         arguments.append(f"--workers={spec.serving.workers}")
     if model is None:
@@ -249,7 +250,7 @@ def _inner(model: ModelSource) -> str:
 
 
 def _probes(serving: Serving) -> Object:
-    startup = math.ceil(seconds(serving.startup_timeout or _DEFAULT_STARTUP_TIMEOUT))
+    startup = math.ceil(seconds(serving.startup_timeout or DEFAULT_STARTUP_TIMEOUT))
     foreign = serving.container
     if foreign is None:
         ready: Object = {"httpGet": {"path": "/v2/health/ready", "port": "http"}}
@@ -306,7 +307,7 @@ def _model_path(foreign: Container | None) -> str:
 
 
 def _grace(serving: Serving) -> int:
-    return DRAIN_SECONDS + math.ceil(seconds(serving.timeout or _DEFAULT_TIMEOUT)) + 10
+    return DRAIN_SECONDS + math.ceil(seconds(serving.timeout or DEFAULT_TIMEOUT)) + 10
 
 
 def _threads(resources: Object, *, workers: int) -> int:

@@ -5,12 +5,20 @@ The template is used verbatim for the revision's whole life: an operator upgrade
 nothing. Called by `plan.plan`, first of all. Pure.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from modelway.api.kinds import CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT
-from modelway.api.names import ANNOTATION_DIGEST, ANNOTATION_TEMPLATE, CONTAINER_FETCH, LABEL_REVISION, PIN_KEY
+from modelway.api.names import (
+    ANNOTATION_DIGEST,
+    ANNOTATION_TEMPLATE,
+    ANNOTATION_VERDICT,
+    CONTAINER_FETCH,
+    LABEL_REVISION,
+    PIN_KEY,
+)
 from modelway.api.spec import Spec
 from modelway.plan.canonical import digest_of, without_empty
 from modelway.plan.types import Object, Observed
@@ -20,6 +28,27 @@ _HASH_VERSION: Final = "1"
 
 _OUTSIDE_MODEL: Final = {"training_time"}
 _OUTSIDE_SERVING: Final = {"replicas", "autoscaling", "revision_history_limit"}
+
+
+_VERDICT: Final = re.compile(r"Rejected#([0-9]{1,9}) (.+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a revision is not to serve.
+
+    Attributes:
+        attempt: number of the retry that it was.
+        reason: a word and a sentence, as they stand in the history.
+    """
+
+    attempt: int
+    reason: str
+
+    @property
+    def text(self) -> str:
+        """The verdict as it stands on the record."""
+        return f"Rejected#{self.attempt} {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +61,7 @@ class Revision:
         template: the pod template, as rendered when the revision was first seen.
         number: grows with use; the highest is the latest.
         pinned: the digest that the operator has found and recorded, if any.
+        rejection: set when it was tried and is not to be tried again.
     """
 
     hash: str
@@ -39,6 +69,7 @@ class Revision:
     template: Mapping[str, Any]
     number: int
     pinned: str | None = None
+    rejection: Rejection | None = None
 
     @property
     def version(self) -> str | None:
@@ -55,6 +86,11 @@ class Revision:
         """Whether a model is fetched at all; an image may bring its own."""
         containers = self.template.get("spec", {}).get("initContainers", ())
         return any(container["name"] == CONTAINER_FETCH for container in containers)
+
+    @property
+    def has_own_server(self) -> bool:
+        """Whether its pods run modelway's model server, which tells what it answers."""
+        return bool(self.spec) and "container" not in self.spec.get("serving", {})
 
     @property
     def is_pinned(self) -> bool:
@@ -92,9 +128,10 @@ def known_revisions(observed: Observed) -> dict[str, Revision]:
     live = (obj for key, obj in observed.children.items() if key.kind == CONTROLLER_REVISION)
     found = {revision.hash: revision for revision in map(_from_object, (*live, *observed.records))}
     for key, obj in observed.children.items():
-        if key.kind == DEPLOYMENT and (lost := obj["metadata"]["labels"].get(LABEL_REVISION)) not in found:
+        lost = obj["metadata"]["labels"].get(LABEL_REVISION) if key.kind == DEPLOYMENT else None
+        if lost is not None and lost not in found:
             found[lost] = Revision(hash=lost, spec={}, template=obj["spec"]["template"], number=0)
-    return {name: _with_pin(observed, revision) for name, revision in found.items()}
+    return {name: _with_verdict(observed, _with_pin(observed, revision)) for name, revision in found.items()}
 
 
 def wanted_revision(
@@ -106,15 +143,17 @@ def wanted_revision(
     latest = max((revision.number for revision in known.values()), default=0)
     old = known.get(name)
     if old is None:
-        return _with_pin(observed, Revision(hash=name, spec=resolved, template=render(name), number=latest + 1))
+        fresh = Revision(hash=name, spec=resolved, template=render(name), number=latest + 1)
+        return _with_verdict(observed, _with_pin(observed, fresh))
     if not old.spec:  # read back from its Deployment
         rendered = render(name)
         same = _template_mark(observed, name) == digest_of(rendered)
         template = rendered if same else old.template
-        return _with_pin(observed, Revision(hash=name, spec=resolved, template=template, number=latest + 1))
+        found = Revision(hash=name, spec=resolved, template=template, number=latest + 1)
+        return _with_verdict(observed, _with_pin(observed, found))
     if old.number == latest:
         return old
-    return Revision(hash=name, spec=old.spec, template=old.template, number=latest + 1, pinned=old.pinned)
+    return replace(old, number=latest + 1)
 
 
 def expendable(known: Iterable[Revision], *, in_use: set[str], limit: int) -> list[Revision]:
@@ -131,7 +170,23 @@ def _from_object(obj: Object) -> Revision:
         template=data.get("template", {}),
         number=obj.get("revision", 0),
         pinned=metadata.get("annotations", {}).get(ANNOTATION_DIGEST),
+        rejection=_verdict_in(metadata.get("annotations", {}).get(ANNOTATION_VERDICT, "")),
     )
+
+
+def _verdict_in(text: str) -> Rejection | None:
+    match = _VERDICT.fullmatch(text)
+    return Rejection(int(match[1]), match[2]) if match else None
+
+
+def _with_verdict(observed: Observed, revision: Revision) -> Revision:
+    """`revision` with what the history says became of it last: it is written first, the record afterwards."""
+    for entry in observed.resource.status.history:
+        if entry.revision != revision.hash or entry.result == "Superseded":
+            continue
+        rejected = Rejection(entry.attempt or 0, entry.reason) if entry.result == "Rejected" else None
+        return replace(revision, rejection=rejected)
+    return revision
 
 
 def _with_pin(observed: Observed, revision: Revision) -> Revision:

@@ -9,12 +9,13 @@ from typing import Final, Literal
 from modelway.api.conditions import Condition, Reason
 from modelway.api.kinds import SERVICE
 from modelway.api.names import pod_selector
-from modelway.api.status import Failure, RevisionStatus, Status, StatusCondition
+from modelway.api.status import Failure, RevisionStatus, RolloutStatus, Status, StatusCondition
 from modelway.plan.arms import Arm, arm_of, needed_replicas
-from modelway.plan.failures import failure_of_pods, failure_of_refusals, has_changed_artifact
+from modelway.plan.failures import failure_of_pods, failure_of_refusals, failure_of_routers, has_changed_artifact
 from modelway.plan.pods import service_ports
 from modelway.plan.revisions import Revision
 from modelway.plan.roles import Roles
+from modelway.plan.routing import leads_to_routers, ready_routers
 from modelway.plan.types import ChildKey, Observed, Settings
 
 _Verdict = tuple[bool, Reason | str, str]
@@ -34,6 +35,7 @@ def describe(observed: Observed, roles: Roles, *, settings: Settings, now: datet
         Condition.STALLED: _stalled(observed, stable, roles, failure),
         Condition.NAME_CONFLICT: _name_conflict(observed),
         Condition.ARTIFACT_CHANGED: _artifact_changed(observed, roles),
+        Condition.INVALID_ANNOTATION: _invalid_annotation(roles),
     }
     return Status(
         observed_generation=resource.metadata.generation,
@@ -42,6 +44,7 @@ def describe(observed: Observed, roles: Roles, *, settings: Settings, now: datet
         selector=",".join(f"{key}={value}" for key, value in pod_selector(resource.metadata.name).items()),
         stable=_revision_status(stable),
         candidate=_revision_status(candidate),
+        rollout=roles.rollout,
         failure=failure,
         history=roles.history,
         conditions=_conditions(resource.status, verdicts, generation=resource.metadata.generation, now=now),
@@ -66,7 +69,7 @@ def invalid(observed_generation: int, before: Status, message: str, *, now: date
 
 
 def find_failure(observed: Observed, roles: Roles) -> Failure | None:
-    """What is wrong at present: a refused child first, then the candidate's pods, then the stable one's."""
+    """What is wrong at present: a refused child first, then the candidate's pods, the stable one's, the routers."""
     if failure := failure_of_refusals(observed.refusals):
         return failure
     for revision in (roles.candidate, roles.stable):
@@ -74,7 +77,7 @@ def find_failure(observed: Observed, roles: Roles) -> Failure | None:
             continue
         if failure := failure_of_pods(observed.pods, revision.hash, arm_of(observed, revision).deployment):
             return failure
-    return None
+    return failure_of_routers(observed.pods)
 
 
 _ASLEEP: Final = "scaled to zero: nothing answers until there are replicas again"
@@ -90,29 +93,76 @@ def _ready(observed: Observed, stable: Arm | None, failure: Failure | None, *, a
         return False, refusal.reason, refusal.message
     if stable.deployment is not None and stable.asked == 0:
         return True, Reason.SCALED_TO_ZERO, _ASLEEP
+    return _answering(observed, stable, told)
+
+
+def _answering(observed: Observed, stable: Arm, told: str) -> _Verdict:
     if stable.ready == 0:
         return False, Reason.NO_READY_PODS, told or "no pod of the stable revision is ready"
+    if leads_to_routers(observed) and not ready_routers(observed.pods):
+        return False, Reason.NO_READY_ROUTERS, told or "requests go through routers, and none of them is ready"
     return True, Reason.SERVING, f"revision {stable.revision.hash} answers"
 
 
 def _reconciling(observed: Observed, roles: Roles, failure: Failure | None, *, asleep: bool) -> _Verdict:
+    rollout = roles.rollout
+    if rollout is not None and rollout.state == "RollingBack":
+        return failure is None, Reason.ROLLING_BACK, f"revision {rollout.revision} gets no more requests"
     if observed.resource.spec.paused:
         return False, Reason.PAUSED, "paused: a changed spec is not acted on"
     if roles.candidate is None:
-        return False, Reason.UP_TO_DATE, "the revision of the spec is the one that serves"
+        return _at_rest(rollout)
     if asleep:  # nothing is being made: a revision whose bytes no pod has seen waits for the first one
         return False, Reason.SCALED_TO_ZERO, f"revision {roles.candidate.hash} is started when there are replicas again"
+    if rollout is not None and (rollout.step is not None or rollout.state == "Promoting"):
+        return _in_step(rollout, failure)
     message = f"revision {roles.candidate.hash} is being started"
     if roles.stable is not None:
         message += f"; revision {roles.stable.hash} serves until it is ready"
     return failure is None, Reason.NEW_REVISION, message
 
 
+def _at_rest(rollout: RolloutStatus | None) -> _Verdict:
+    if rollout is not None and rollout.state == "Rejected":
+        return False, Reason.REJECTED, f"revision {rollout.revision} of the spec was rejected and is not tried again"
+    return False, Reason.UP_TO_DATE, "the revision of the spec is the one that serves"
+
+
+def _in_step(rollout: RolloutStatus, failure: Failure | None) -> _Verdict:
+    """A bake, a pause and a wait are no work in progress: whoever waits for that may go on."""
+    if rollout.state == "Promoting":
+        return failure is None, Reason.PROMOTING, f"revision {rollout.revision} is to get all pods and all requests"
+    message = f"revision {rollout.revision} is at step {rollout.step}, {rollout.weight or 0} % of the requests"
+    is_made = rollout.reason == Reason.WEIGHT_CHANGING and failure is None
+    return is_made, rollout.reason or Reason.BAKING, message
+
+
+_NEEDS_HUMAN: Final = frozenset({Reason.CHECK_FAILED, Reason.AWAITING_DECISION, Reason.INCONCLUSIVE})
+
+
 def _stalled(observed: Observed, stable: Arm | None, roles: Roles, failure: Failure | None) -> _Verdict:
     blocks = roles.candidate is not None or stable is None or stable.ready == 0 or bool(observed.refusals)
     if failure is not None and blocks:
         return True, failure.reason, failure.message
+    rollout = roles.rollout
+    if rollout is not None:
+        is_held = rollout.state == "Holding" and rollout.reason in _NEEDS_HUMAN
+        if is_held or rollout.state == "Rejected":
+            return True, rollout.reason or Reason.REJECTED, _why_stalled(rollout)
     return False, Reason.AS_EXPECTED, "nothing is in the way"
+
+
+def _why_stalled(rollout: RolloutStatus) -> str:
+    told = f"revision {rollout.revision}: {rollout.message or rollout.reason}"
+    if rollout.state == "Rejected":
+        return f"{told}; change the spec, or set modelway.dev/retry: {rollout.revision}#<a higher number>"
+    return f"{told}; set modelway.dev/promote or modelway.dev/abort: {rollout.revision}"
+
+
+def _invalid_annotation(roles: Roles) -> _Verdict:
+    if roles.complaint is not None:
+        return True, Reason.UNKNOWN_REVISION, roles.complaint
+    return False, Reason.AS_EXPECTED, "all annotations can be acted on"
 
 
 def _name_conflict(observed: Observed) -> _Verdict:

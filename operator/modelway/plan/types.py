@@ -12,6 +12,10 @@ from modelway.api.conditions import Reason
 from modelway.api.kinds import Kind
 from modelway.api.resource import ModelDeployment
 from modelway.api.status import Status
+from modelway.plan.measured import Measured, Measuring, PodKey
+from modelway.plan.rollout.ledger import Ledger
+
+__all__ = ["Child", "ChildKey", "Happening", "Object", "Observed", "Plan", "PodKey", "Refusal", "Settings", "Touch"]
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON. Treated as frozen once it is in a store."""
@@ -41,7 +45,11 @@ class Settings:
     server_image_pull_policy: str = "IfNotPresent"
     server_full_image: str = ""
     """Image with the libraries of all formats, which also converts models; empty: the server's own."""
+    router_image: str = ""
+    """Image of the routers, which holds Envoy."""
     cluster_domain: str = "cluster.local"
+    namespace: str = ""
+    """Where the operator runs; nobody else reads what the routers count. Empty: everybody may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,8 @@ class Observed:
         pods: live pods of its revisions, in no particular order.
         refusals: children that the API server refused at the last try.
         records: ControllerRevisions as the last plan had them; what a deleted one is rebuilt from. Empty after a start.
+        measured: the last readings of routers and servers.
+        ledger: what the last plan knew of the rollout. None after a start: then its last written form is read.
     """
 
     resource: ModelDeployment
@@ -61,6 +71,8 @@ class Observed:
     pods: tuple[Object, ...] = ()
     refusals: Mapping[ChildKey, Refusal] = field(default_factory=dict)
     records: tuple[Object, ...] = ()
+    measured: Measured = field(default_factory=Measured)
+    ledger: Ledger | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +93,12 @@ class Child:
         return ChildKey(self.kind, self.body["metadata"]["name"])
 
 
-class PodKey(NamedTuple):
-    """A pod, told apart from a later one of the same name."""
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """A router's pod whose annotation is to be written, so that its kubelet looks at its files again."""
 
-    name: str
-    uid: str
+    pod: PodKey
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +125,10 @@ class Plan:
         decides: the status holds a decision (which revision is stable, which is the candidate) that is not written
             yet: it has to be written before any child is touched, and nothing may be touched if that fails.
         happenings: Events for transitions; told after the status is written.
+        touches: pods of routers that are to look at their files again; told after the children are written.
         look_again_after: seconds until the plan may differ though nothing has changed; None: never.
+        ledger: what is to be remembered of the rollout until the next look.
+        measuring: which pods are to be asked for the next looks; None: nobody.
     """
 
     children: tuple[Child, ...]
@@ -122,3 +138,6 @@ class Plan:
     decides: bool
     happenings: tuple[Happening, ...] = ()
     look_again_after: float | None = None
+    touches: tuple[Touch, ...] = ()
+    ledger: Ledger | None = None
+    measuring: Measuring | None = None

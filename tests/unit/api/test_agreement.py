@@ -14,11 +14,15 @@ from support.builders import spec
 SCHEMA = render()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
 DURATIONS = st.from_regex(re.compile(r"[1-9][0-9]{0,3}(ms|s|m|h)([0-9]{1,2}(ms|s))?", re.ASCII), fullmatch=True)
 
+PERCENTS = st.from_regex(re.compile(r"[1-9][0-9]?(\.[0-9]{1,2})?%", re.ASCII), fullmatch=True)
+
 
 def instances(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """What `schema` accepts, in small; rules in CEL are obeyed where the operator relies on them (durations)."""
+    """What `schema` accepts, in small; rules in CEL are obeyed where the operator relies on them (durations, percentages)."""
     if any("duration(" in rule["rule"] for rule in schema.get("x-kubernetes-validations", ())):
         return DURATIONS
+    if any("%" in rule["rule"] for rule in schema.get("x-kubernetes-validations", ())):
+        return PERCENTS
     if schema.get("x-kubernetes-int-or-string"):
         return st.integers(0, 2**40) | _texts(schema)
     if "enum" in schema:

@@ -33,7 +33,7 @@ def test_the_rights_are_those_for_the_kinds_that_the_code_knows(helm):
         (CONTROLLER_REVISION.group, CONTROLLER_REVISION.plural): WHOLE_LIFE - {"update"},
         (MODEL_DEPLOYMENT.group, MODEL_DEPLOYMENT.plural): {"list", "watch"},
         (MODEL_DEPLOYMENT.group, status): {"update"},
-        (POD.group, POD.plural): {"list", "watch", "delete"},
+        (POD.group, POD.plural): {"list", "watch", "patch", "delete"},
         (EVENT.group, EVENT.plural): {"create", "patch"},
     }
 

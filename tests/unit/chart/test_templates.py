@@ -59,11 +59,19 @@ def test_by_default_all_that_is_needed_is_made_and_nothing_optional(helm):
         "RoleBinding",
         "Service",
         "ServiceAccount",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
     }
 
 
 def test_every_object_but_those_of_the_cluster_is_in_the_releases_namespace(helm):
-    of_the_cluster = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+    of_the_cluster = {
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "CustomResourceDefinition",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    }
     for obj in helm.objects("elsewhere"):
         assert obj["metadata"].get("namespace") == (None if obj["kind"] in of_the_cluster else "elsewhere"), obj
 
@@ -138,6 +146,7 @@ def test_every_setting_of_the_operator_is_set_and_understood(helm):
     assert settings == OperatorSettings(
         server_image=f"modelway/server:{__version__}",
         server_full_image=f"modelway/server-full:{__version__}",
+        router_image=f"modelway/router:{__version__}",
         watch_namespaces=("a", "b"),
         namespace="modelway-system",
         lease_name="modelway",
@@ -151,6 +160,7 @@ def test_values_reach_the_settings(helm, everything):
         server_image=f"registry.example:5000/path/m/server@{everything['serverImage']['digest']}",
         server_image_pull_policy="Never",
         server_full_image="registry.example:5000/m/server-full:v9",
+        router_image="registry.example:5000/m/router:v9",
         cluster_domain="k8s.example",
         workers=4,
         namespace="modelway-system",
@@ -238,14 +248,18 @@ def test_the_disruption_budget_has_one_of_two_bounds(helm, values, budget):
     assert {key: spec[key] for key in ("maxUnavailable", "minAvailable") if key in spec} == budget
 
 
-def test_the_network_policy_lets_in_metrics_and_out_the_api_server_and_dns(helm, everything):
+def test_the_network_policy_lets_in_metrics_and_out_the_api_server_dns_and_the_models(helm, everything):
     policy = helm.one("NetworkPolicy", networkPolicy={"enabled": True})["spec"]
     assert policy["ingress"] == [{"ports": [{"port": "metrics", "protocol": "TCP"}]}]
-    assert [[port["port"] for port in rule["ports"]] for rule in policy["egress"]] == [[443, 6443], [53, 53]]
+    assert [[port["port"] for port in rule["ports"]] for rule in policy["egress"]] == [
+        [443, 6443],
+        [53, 53],
+        [9902, 8080],
+    ]
     narrow = helm.one("NetworkPolicy", **everything)["spec"]
     assert narrow["ingress"][0]["from"] == everything["networkPolicy"]["metricsFrom"]
     assert narrow["egress"][0]["to"] == [{"ipBlock": {"cidr": "10.0.0.1/32"}}]
-    assert narrow["egress"][2:] == everything["networkPolicy"]["extraEgress"]
+    assert narrow["egress"][3:] == everything["networkPolicy"]["extraEgress"]
 
 
 def test_the_service_monitor_scrapes_the_service(helm, everything):

@@ -1,5 +1,7 @@
 """The applier: what it writes, what it leaves alone, and that it can be killed after any write."""
 
+from dataclasses import replace
+
 import pytest
 
 from modelway.api.kinds import (
@@ -12,9 +14,9 @@ from modelway.api.kinds import (
     SERVICE,
 )
 from modelway.controller.apply import Applier
-from modelway.kube.errors import BadRequest, Conflict, Deposed, Forbidden, Invalid, Unavailable
-from modelway.kube.store import Owner, Store
-from modelway.plan import ChildKey, Plan, PodKey
+from modelway.kube.errors import BadRequest, Conflict, Deposed, Forbidden, Invalid, NotFound, Unavailable
+from modelway.kube.store import ObjectKey, Owner, Store
+from modelway.plan import ChildKey, Plan, PodKey, Touch
 from support.builders import NAME, NAMESPACE, UID, spec
 from support.fake_cluster import FakeCluster
 from support.simulation import Simulation
@@ -378,6 +380,57 @@ class TestRemovals:
         writes, _ = await settled.carry_out(self.removing(evictions=evictions))
         assert writes == ["delete Pod p"]
         assert await settled.carry_out(self.removing(evictions=(PodKey("p", "other"),))) == (["delete Pod p"], {})
+
+
+class TestTouches:
+    """A router's pod gets its annotation, and nothing else is written of it."""
+
+    VALUE = "c.r@2026-11-21T12:00:00.000+00:00"
+
+    @pytest.fixture
+    def pod(self, settled):
+        metadata = {"name": "router", "namespace": NAMESPACE, "labels": {"modelway.dev/name": NAME}}
+        body = {"kind": "Pod", "metadata": metadata, "spec": {"containers": []}, "status": {"phase": "Running"}}
+        put = settled.cluster.put(body)
+        settled.listen()
+        return PodKey("router", put["metadata"]["uid"])
+
+    def touching(self, pod):
+        return replace(plan_for(), touches=(Touch(pod, self.VALUE),))
+
+    def known(self, settled):
+        return settled.store.belonging(OWNER, ObjectKey(POD, "router"))
+
+    async def test_the_annotation_is_written_and_known_at_once(self, settled, pod):
+        writes, refusals = await settled.carry_out(self.touching(pod))
+        assert (writes, refusals) == (["merge Pod router"], {})
+        assert set(settled.cluster.bodies[-1]) == {"metadata"}
+        assert settled.cluster.bodies[-1]["metadata"]["annotations"] == {"modelway.dev/routing": self.VALUE}
+        assert self.known(settled)["metadata"]["annotations"] == {"modelway.dev/routing": self.VALUE}
+        assert self.known(settled)["status"] == {"phase": "Running"}
+
+    async def test_it_comes_after_the_files(self, stage):
+        body = {
+            "kind": "Pod",
+            "metadata": {"name": "router", "namespace": NAMESPACE, "labels": {"modelway.dev/name": NAME}},
+        }
+        put = stage.cluster.put(body)
+        stage.listen()
+        writes, _ = await stage.carry_out(self.touching(PodKey("router", put["metadata"]["uid"])))
+        assert writes.index("merge Pod router") == len(writes) - 1
+
+    async def test_a_pod_that_was_replaced_is_left_alone(self, settled, pod):
+        assert await settled.carry_out(self.touching(PodKey("router", "other"))) == ([], {})
+
+    async def test_a_pod_that_is_gone_is_no_trouble(self, settled, pod):
+        settled.cluster.refuse["merge Pod"] = NotFound(404, "NotFound", "it is gone")
+        assert await settled.carry_out(self.touching(pod)) == (["merge Pod router"], {})
+
+    async def test_where_it_is_forbidden_everything_else_goes_on(self, settled, pod):
+        """The kubelet looks at the files by itself within a minute."""
+        settled.cluster.refuse["merge Pod"] = Forbidden(403, "Forbidden", "no")
+        assert await settled.carry_out(self.touching(pod)) == (["merge Pod router"], {})
+        assert "annotations" not in self.known(settled)["metadata"]
 
 
 def owned():

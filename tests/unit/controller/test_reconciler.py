@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from modelway.api.kinds import CHILD_KINDS, DEPLOYMENT, MODEL_DEPLOYMENT, POD
+from modelway.controller.measuring import Measurer, UnreachableError
 from modelway.controller.reconciler import Reconciler
 from modelway.kube.errors import Conflict, Invalid, Unavailable
 from modelway.kube.recorder import Recorder
@@ -14,6 +15,10 @@ from support.fake_cluster import FakeCluster
 
 OWNER = Owner(NAMESPACE, NAME)
 KINDS = {kind.name: kind for kind in (MODEL_DEPLOYMENT, *CHILD_KINDS, POD)}
+
+
+async def nobody_answers(target):
+    raise UnreachableError(f"{target.pod.name}: there is no network here")
 
 
 class Stage:
@@ -32,6 +37,7 @@ class Stage:
             self.store,
             Recorder(self.cluster, instance="operator-1"),
             SETTINGS,
+            Measurer(nobody_answers, on_news=lambda _: None),
             clock=lambda: self.seconds,
             now=lambda: NOW + timedelta(seconds=self.seconds),
         )

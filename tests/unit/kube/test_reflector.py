@@ -97,11 +97,13 @@ class TestListAndWatch:
             assert "managedFields" not in str(watched.store.belongings(FRAUD))
 
     async def test_of_a_pod_only_what_is_read_is_kept(self):
-        pod = child(3, spec={"containers": []}, status={"phase": "Running", "podIP": "10.0.0.1"})
+        pod = child(3, spec={"containers": []}, status={"phase": "Running", "podIP": "10.0.0.1", "hostIP": "10.1.0.1"})
+        pod["metadata"]["annotations"] = {"modelway.dev/routing": "c.r@moment", "theirs": "long"}
         async with watching(FakeApi(listing(pod, version=5), streams(then="hangs")), kind=POD) as watched:
             await until(watched.reflector.synced.is_set)
             (kept,) = watched.store.belongings(FRAUD).values()
-            assert kept["status"] == {"phase": "Running"}
+            assert kept["status"] == {"phase": "Running", "podIP": "10.0.0.1"}
+            assert kept["metadata"]["annotations"] == {"modelway.dev/routing": "c.r@moment"}
             assert "spec" not in kept
 
 

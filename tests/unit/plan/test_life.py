@@ -18,7 +18,7 @@ from modelway.api.names import child_name
 from modelway.plan import ChildKey, Observed, Plan
 from modelway.plan.pods import DRAIN_SECONDS
 from support.builders import DIGEST, NAME, OTHER_DIGEST, SETTINGS, spec
-from support.simulation import Simulation, deployment_key, dumped
+from support.simulation import Simulation, deployment_key, dumped, is_ready
 
 _KEPT_HISTORY = 10
 _UPGRADED = replace(SETTINGS, server_image="modelway.dev/server:2")
@@ -147,7 +147,9 @@ class Life(RuleBasedStateMachine):
         assert len(world.status.history) <= _KEPT_HISTORY
         expected = []
         if old_candidate not in {None, world.candidate, world.stable} and _is_left(seen, old_candidate):
-            expected.append((old_candidate, "Superseded"))
+            is_late = any((entry.revision, entry.result) == (old_candidate, "Rejected") for entry in fresh)
+            expected.append((old_candidate, "Rejected" if is_late else "Superseded"))
+            assert not is_late or (old_stable is not None and _has_broken_pod(seen, old_candidate))
         if world.stable not in {None, old_stable}:
             expected.append((world.stable, "Promoted"))
             live = seen.children[deployment_key(world.stable)]
@@ -259,6 +261,12 @@ def _by_name(key: ChildKey) -> tuple[str, str]:
 
 def dumped_entry(entry: Any) -> Any:
     return entry.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _has_broken_pod(seen: Observed, revision: str) -> bool:
+    """Whether a pod says what is wrong with it."""
+    mine = [pod for pod in seen.pods if pod["metadata"]["labels"].get("modelway.dev/revision") == revision]
+    return any(not is_ready(pod) for pod in mine)
 
 
 def _revision(status: Any, role: str) -> str | None:

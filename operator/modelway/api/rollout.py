@@ -1,0 +1,188 @@
+"""`spec.rollout`: how a new revision takes over from the one that serves.
+
+Read by `plan.rollout`, which keeps a snapshot of it for the time of a rollout. docs/rollouts.md explains it to users,
+docs/statistics.md what the rates promise.
+"""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import ConfigDict, Field
+
+from modelway.api.base import Model, Rule, list_map, rules
+from modelway.api.units import Duration, PartPercent, Percent
+
+Threshold = Literal[
+    "5ms", "10ms", "25ms", "50ms", "100ms", "150ms", "200ms", "250ms", "300ms", "400ms", "500ms", "750ms",
+    "1s", "1.5s", "2s", "2.5s", "3s", "5s", "10s", "30s", "60s",
+]  # fmt: skip
+"""Bounds of the buckets in which the routers count how long answers took; between two of them nothing is known."""
+
+StepName = Annotated[str, Field(min_length=1, max_length=63, pattern="^([a-z0-9]|[a-z0-9][-a-z0-9]*[a-z0-9])$")]
+
+DEFAULT_FALSE_ROLLBACK_RATE: Final = "1%"
+DEFAULT_FALSE_PROMOTION_RATE: Final = "5%"
+DEFAULT_MAX_DURATION: Final = "24h"
+
+
+class Shadow(Model):
+    """Copies of users' requests go to the candidate too; its answers reach nobody."""
+
+    percent: Percent
+    """Share of the requests that is copied, such as `20%`."""
+
+
+class Pause(Model):
+    """Waits, at the weight of the step before."""
+
+    duration: Duration | None = None
+    """How long. Left out: until a human approves."""
+
+
+class Preview(Model):
+    """The candidate is reached under the Service `<name>-candidate` and gets no users' requests, until approved."""
+
+
+class Step(Model):
+    """One step of a rollout: exactly one of weight, shadow, preview and pause."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                "[has(self.weight), has(self.shadow), has(self.preview), has(self.pause)].exists_one(given, given)",
+                "exactly one of weight, shadow, preview and pause must be given",
+            ),
+            Rule(
+                "has(self.weight) || has(self.shadow) || !(has(self.minDuration) || has(self.minRequests))",
+                "minDuration and minRequests are of steps with weight or shadow; a pause has pause.duration",
+            ),
+        )
+    )
+
+    name: StepName
+    """Name of the step, for status, approvals and people."""
+
+    weight: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Percent of the requests that the candidate answers, from 1 to 100."""
+
+    shadow: Shadow | None = None
+    """Copy requests to the candidate and compare its answers; users only get those of the stable revision."""
+
+    preview: Preview | None = None
+    """Show the candidate to whoever asks for it by name, until a human approves."""
+
+    pause: Pause | None = None
+    """Wait: for a time, or until a human approves."""
+
+    min_duration: Duration | None = None
+    """Shortest time at this step, counted from when all routers have it."""
+
+    min_requests: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    """Requests that the candidate must have answered at this step. With checks at least 1."""
+
+
+class ErrorRate(Model):
+    """Compares the shares of requests that failed: 5xx, timeouts and connections that broke."""
+
+    max_increase: PartPercent
+    """By how many percentage points more of the candidate's requests may fail than of the stable revision's."""
+
+    count_client_errors: bool | None = None
+    """Count 4xx as failed too. Defaults to false: they are the clients' doing, unless the model's schema changed."""
+
+
+class Latency(Model):
+    """Compares the shares of requests that took longer than a threshold, or were never answered."""
+
+    threshold: Threshold
+    """What counts as slow. Only these values: they are what the routers count."""
+
+    max_increase: PartPercent
+    """By how many percentage points more of the candidate's requests may be slow."""
+
+
+class Predictions(Model):
+    """Compares how the answers are distributed: shares of the classes, or of ranges of the score."""
+
+    max_shift: PartPercent
+    """By how many percentage points the share of any class or range may differ."""
+
+
+class Check(Model):
+    """What must not get worse: exactly one of errorRate, latency and predictions."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                "[has(self.errorRate), has(self.latency), has(self.predictions)].exists_one(given, given)",
+                "exactly one of errorRate, latency and predictions must be given",
+            )
+        )
+    )
+
+    name: StepName
+    """Name of the check, for status and people."""
+
+    error_rate: ErrorRate | None = None
+    """Compare failed requests."""
+
+    latency: Latency | None = None
+    """Compare slow requests."""
+
+    predictions: Predictions | None = None
+    """Compare the distribution of the answers; needs the built-in server."""
+
+    on_harm: Literal["Rollback", "Hold"] | None = None
+    """What happens when the check is Harmful: `Rollback`, or `Hold`, which takes all weight off the candidate and waits
+    for a human. Defaults to Rollback, for predictions to Hold: a better model answers differently."""
+
+
+class Rollout(Model):
+    """How a new revision takes over. A rollout that is under way keeps what stood here when it began."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                "!has(self.steps) || self.steps.filter(step, has(step.weight)).map(step, step.weight).isSorted()",
+                "weights must rise from step to step",
+                field=".steps",
+            ),
+            Rule(
+                "!has(self.steps) || self.steps.filter(step, has(step.weight)).all(step,"
+                " self.steps.exists_one(other, has(other.weight) && other.weight == step.weight))",
+                "weights must rise from step to step: two steps have the same weight",
+                field=".steps",
+            ),
+            Rule(
+                "!has(self.checks) || size(self.checks) == 0 || (has(self.steps)"
+                " && self.steps.exists(step, has(step.shadow) || (has(step.weight) && step.weight < 100)))",
+                "checks compare both revisions at the same time: they need a step with shadow or a weight below 100",
+                field=".steps",
+            ),
+        )
+    )
+
+    steps: Annotated[tuple[Step, ...], Field(max_length=20, json_schema_extra=list_map("name"))] = ()
+    """What happens, one after the other. After the last step the candidate is promoted as soon as all checks are Safe.
+    Left out: the candidate takes over when it is ready. Steps need `traffic.router: Envoy`, which is their default."""
+
+    checks: Annotated[tuple[Check, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
+    """What must not get worse. Left out: every candidate that gets through the steps is promoted."""
+
+    false_rollback_rate: PartPercent | None = None
+    """How many rollouts of acceptable versions may be rolled back by mistake: all checks and looks together, for
+    independent requests. Defaults to 1%."""
+
+    false_promotion_rate: PartPercent | None = None
+    """How many rollouts of unacceptable versions may be promoted by mistake. Defaults to 5%."""
+
+    max_duration: Duration | None = None
+    """Longest time to wait for a decision, without pauses and without times in which nothing could be measured.
+    Defaults to 24h."""
+
+    on_inconclusive: Literal["Hold", "Rollback"] | None = None
+    """What happens when that time is over: `Hold` keeps the weight and waits for a human, `Rollback` goes back.
+    Defaults to Hold."""
+
+    watch_after: Duration | None = None
+    """How long the old revision is kept warm after a promotion; a new one that crashes in this time is rolled back.
+    Left out: not at all."""

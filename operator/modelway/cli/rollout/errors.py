@@ -1,0 +1,25 @@
+"""How `modelway rollout` says no. Every error is told in one message and ends with the exit code 2."""
+
+import click
+
+
+class RolloutError(click.ClickException):
+    """Told to the user as it is."""
+
+    exit_code = 2
+
+
+class Refused(RolloutError):
+    """What was asked for makes no sense now; the message says what to do instead."""
+
+
+class KubectlError(RolloutError):
+    """kubectl is missing, or said no: the message is its own."""
+
+
+class NotFound(KubectlError):
+    """There is no such object."""
+
+
+class Conflict(KubectlError):
+    """The object has changed since it was read."""

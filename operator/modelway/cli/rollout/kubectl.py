@@ -1,0 +1,124 @@
+"""The cluster, reached through the user's own `kubectl`.
+
+It knows every way to log in that the user has set up (exec plugins, OIDC, cloud credentials, proxies), reads the same
+kubeconfig and context as everything else the user types, and is there wherever `kubectl modelway` is.
+"""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from modelway.api.names import GROUP, LABEL_NAME, PLURAL
+from modelway.cli.rollout.errors import Conflict, KubectlError, NotFound
+
+_RESOURCE: Final = f"{PLURAL}.{GROUP}"
+_MANAGER: Final = "--field-manager=kubectl-modelway"
+_SECONDS: Final = 30
+
+_MISSING: Final = (
+    "kubectl is not in PATH. modelway reaches the cluster through it, because it knows every way to log in. "
+    "Install it: https://kubernetes.io/docs/tasks/tools/"
+)
+_NOT_INSTALLED: Final = (
+    "this cluster knows no ModelDeployments: modelway is not installed there, or another --context is meant"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kubectl:
+    """kubectl with the options that the user gave; what is None is left to kubectl."""
+
+    binary: str
+    namespace: str | None = None
+    context: str | None = None
+    kubeconfig: str | None = None
+
+    @classmethod
+    def find(cls, *, namespace: str | None, context: str | None, kubeconfig: str | None) -> "Kubectl":
+        """The kubectl in PATH.
+
+        Raises:
+            KubectlError: there is none.
+        """
+        binary = shutil.which("kubectl")
+        if binary is None:
+            raise KubectlError(_MISSING)
+        return cls(binary, namespace, context, kubeconfig)
+
+    def get(self, name: str) -> dict[str, Any]:
+        """A ModelDeployment as JSON.
+
+        Raises:
+            NotFound: there is none of that name.
+            KubectlError: the cluster cannot be reached, or says no.
+        """
+        obj: dict[str, Any] = orjson.loads(self._run("get", _RESOURCE, name, "--output=json"))
+        return obj
+
+    def revisions(self, name: str) -> list[dict[str, Any]]:
+        """The ControllerRevisions of a ModelDeployment."""
+        selector = f"--selector={LABEL_NAME}={name}"
+        items: list[dict[str, Any]] = orjson.loads(
+            self._run("get", "controllerrevisions.apps", selector, "--output=json")
+        )["items"]
+        return items
+
+    def annotate(
+        self,
+        name: str,
+        annotation: str,
+        value: str,
+        *,
+        removes: Sequence[str] = (),
+        resource_version: str | None = None,
+    ) -> None:
+        """Set an annotation and remove others; with a resource version, only if the object has not changed since.
+
+        Raises:
+            Conflict: it has.
+        """
+        since = [f"--resource-version={resource_version}"] if resource_version else []
+        removed = [f"{one}-" for one in removes]
+        self._run("annotate", _RESOURCE, name, f"{annotation}={value}", *removed, "--overwrite", _MANAGER, *since)
+
+    def patch(self, name: str, operations: Sequence[dict[str, Any]]) -> None:
+        """Apply a JSON patch. One that sets the resource version is refused when the object has changed since.
+
+        Raises:
+            Conflict: it has.
+        """
+        self._run("patch", _RESOURCE, name, "--type=json", f"--patch={json.dumps(list(operations))}", _MANAGER)
+
+    def _run(self, *arguments: str) -> str:
+        given = {"namespace": self.namespace, "context": self.context, "kubeconfig": self.kubeconfig}
+        options = [f"--{option}={value}" for option, value in given.items() if value is not None]
+        try:
+            done = subprocess.run(  # noqa: S603 - no shell, and the options are kubectl's own
+                [self.binary, *arguments, *options, f"--request-timeout={_SECONDS}s"],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=4 * _SECONDS,  # logging in may take a browser
+            )
+        except OSError as error:
+            raise KubectlError(f"{self.binary} cannot be run: {error.strerror}") from error
+        except subprocess.TimeoutExpired as error:
+            raise KubectlError(f"kubectl {arguments[0]} has not ended after {4 * _SECONDS} s") from error
+        if done.returncode != 0:
+            raise _error(done.stderr.strip().removeprefix("error: "))
+        return done.stdout
+
+
+def _error(said: str) -> KubectlError:
+    if "(NotFound)" in said:
+        return NotFound(said)
+    if "(Conflict)" in said:
+        return Conflict(said)
+    if "doesn't have a resource type" in said:
+        return KubectlError(f"{said}\n{_NOT_INSTALLED}")
+    return KubectlError(said or "kubectl ended with an error and did not say why")

@@ -1,0 +1,110 @@
+"""Asks the routers and servers of rollouts that are under way, and tells when there is something to look at.
+
+Each followed ModelDeployment has a task of its own, beside the queue: a pod that answers slowly delays no look and no
+renewal of the lease. The reconciler says after each look which pods are to be asked and how often, and gets back the
+last reading of each. What could not be asked is said, never guessed.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from modelway.kube.store import Owner
+from modelway.plan.measured import Measured, Measuring, RouterReading, ServerReading, Target
+
+_log = structlog.get_logger(__name__)
+
+Reading = RouterReading | ServerReading
+Ask = Callable[[Target], Awaitable[Reading]]
+
+_AT_ONCE: Final = 64
+"""Pods that are asked at the same time, of all rollouts together."""
+
+
+class UnreachableError(Exception):
+    """A pod could not be asked; says which and why, for people."""
+
+
+@dataclass(slots=True)
+class _Followed:
+    wanted: Measuring
+    measured: Measured = field(default_factory=Measured)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+
+class Measurer:
+    """Keeps the last readings of all pods that matter to a rollout.
+
+    Args:
+        ask: reads one pod; raises UnreachableError.
+        on_news: told whose readings are new, after each round.
+    """
+
+    def __init__(self, ask: Ask, *, on_news: Callable[[Owner], None]) -> None:
+        self._ask = ask
+        self._on_news = on_news
+        self._followed: dict[Owner, _Followed] = {}
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+
+    def follow(self, owner: Owner, wanted: Measuring | None) -> None:
+        """Ask what is wanted and nobody else; new pods, and a shorter pause, count at once. None: ask nobody."""
+        followed = self._followed.get(owner)
+        if wanted is None:
+            self.forget(owner)
+        elif followed is None:
+            followed = self._followed[owner] = _Followed(wanted)
+            followed.task = asyncio.create_task(self._keep_asking(owner, followed))
+        elif wanted != (known := followed.wanted):
+            followed.wanted = wanted
+            if wanted.every < known.every or not wanted.targets <= known.targets:
+                followed.changed.set()
+
+    def forget(self, owner: Owner) -> None:
+        """Ask nobody of `owner` any more."""
+        followed = self._followed.pop(owner, None)
+        if followed is not None and followed.task is not None:
+            followed.task.cancel()
+
+    def measured(self, owner: Owner) -> Measured:
+        """The last readings; nothing of a ModelDeployment that is not followed."""
+        followed = self._followed.get(owner)
+        return followed.measured if followed is not None else Measured()
+
+    async def close(self) -> None:
+        """Ask nobody any more."""
+        tasks = [followed.task for followed in self._followed.values() if followed.task is not None]
+        self._followed.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _keep_asking(self, owner: Owner, followed: _Followed) -> None:
+        while True:
+            followed.changed.clear()
+            followed.measured = await self._round(followed.wanted.targets)
+            self._on_news(owner)
+            try:
+                async with asyncio.timeout(followed.wanted.every):
+                    await followed.changed.wait()
+            except TimeoutError:
+                continue
+
+    async def _round(self, targets: frozenset[Target]) -> Measured:
+        """All pods once, at the same time."""
+        answers = await asyncio.gather(*(self._one(target) for target in sorted(targets)))
+        return Measured(
+            routers=tuple(answer for answer in answers if isinstance(answer, RouterReading)),
+            servers=tuple(answer for answer in answers if isinstance(answer, ServerReading)),
+            unreachable=tuple(answer for answer in answers if isinstance(answer, str)),
+        )
+
+    async def _one(self, target: Target) -> Reading | str:
+        async with self._slots:
+            try:
+                return await self._ask(target)
+            except UnreachableError as error:
+                return str(error)

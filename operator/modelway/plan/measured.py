@@ -1,0 +1,125 @@
+"""What the routers and the servers said when they were last asked. Plain, frozen data.
+
+Filled by the controller, which asks every pod; read by `plan.rollout`, which makes evidence of differences between
+readings. All counts are cumulative since the process that gave them started: a smaller one is never a loss of
+requests but another process, which `epoch` tells.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+
+class PodKey(NamedTuple):
+    """A pod, told apart from a later one of the same name."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCounters:
+    """Of one Envoy cluster (an arm of the rollout) in one router pod, since its process started.
+
+    Attributes:
+        requests: completed and aborted ones: a client that gave up is among them.
+        server_errors: answers of 5xx; timeouts and resets are among them, tries that were retried are not.
+        client_errors: answers of 4xx.
+        at_most: (bound in milliseconds, answers that took at most so long), rising. What was never answered is in
+            none of them, so slow = requests - count(at most the threshold).
+    """
+
+    requests: int
+    server_errors: int
+    client_errors: int
+    at_most: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RouterReading:
+    """One router pod.
+
+    Attributes:
+        pod: whose reading it is.
+        taken_at: when, UTC.
+        epoch: changes when the process starts again; its counters begin at 0 then.
+        clusters_version: the clusters that are live, as Envoy's `cds.version_text` tells.
+        routes_version: the routes that are live, as its `rds.<name>.version_text` tells.
+        arms: by name of the Envoy cluster: the revision's hash, or `<hash>-shadow` for mirrored copies.
+    """
+
+    pod: PodKey
+    taken_at: datetime
+    epoch: str
+    clusters_version: str
+    routes_version: str
+    arms: Mapping[str, ArmCounters]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerReading:
+    """One pod of our model server.
+
+    Attributes:
+        pod: whose reading it is.
+        taken_at: when, UTC.
+        epoch: changes when the process starts again.
+        revision: hash of the revision that the pod serves.
+        answers: requests by bin of their answer, one row a request: `class:<label>` or `value:<bucket index>`.
+        pairs: the last sampled answers for the comparison of shadowed requests, newest last: hash of the request's
+            id, label or empty, score or None.
+        pairs_before: pairs of this process before the first of these, so that each has a number of its own.
+        reference: counts as `answers`, of rows that the artefact's maker asked; empty where the artefact has none.
+    """
+
+    pod: PodKey
+    taken_at: datetime
+    epoch: str
+    revision: str
+    answers: Mapping[str, int]
+    pairs: tuple[tuple[str, str, float | None], ...]
+    pairs_before: int = 0
+    reference: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The last reading of every pod that answered.
+
+    Attributes:
+        routers: of every router pod.
+        servers: of every pod of our server.
+        unreachable: pods that should have answered and did not, with the reason, for the message.
+    """
+
+    routers: tuple[RouterReading, ...] = ()
+    servers: tuple[ServerReading, ...] = ()
+    unreachable: tuple[str, ...] = ()
+
+
+class Target(NamedTuple):
+    """A pod that is to be asked.
+
+    Attributes:
+        pod: which one.
+        address: its IP address.
+        revision: that it serves; empty for a router.
+    """
+
+    pod: PodKey
+    address: str
+    revision: str = ""
+
+    @property
+    def is_router(self) -> bool:
+        """Whether it is a router; else it is a server."""
+        return not self.revision
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """What a plan wants to be measured: which pods are asked, and how often, in seconds."""
+
+    targets: frozenset[Target]
+    every: float

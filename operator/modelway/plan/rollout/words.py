@@ -1,0 +1,169 @@
+"""What a rollout says of itself: sentences with their numbers, and the table of checks in status. Pure.
+
+Written at decisions and once a minute; in between status stays as it is, for each change would be a write.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from modelway.api.conditions import Reason
+from modelway.api.rollout import DEFAULT_MAX_DURATION, Check
+from modelway.api.status import CheckCounts, CheckStatus, RolloutStatus
+from modelway.api.units import seconds
+from modelway.plan.measured import Measured
+from modelway.plan.rollout.evidence import rates_of, verdict_of
+from modelway.plan.rollout.ledger import Ledger
+from modelway.plan.rollout.steps import index_of, pause_seconds
+from modelway.stats import Evidence, Traffic, Verdict, forecast, most_shifted
+
+_MOST_PODS: Final = 3
+_LONGEST: Final = 1000
+"""Characters of a message; what a pod says of itself may be long."""
+_SENTENCES: Final[dict[str, str]] = {
+    Reason.WEIGHT_CHANGING: "{at}: the weight is {weight} % and changes when the pods and all routers are ready for it",
+    Reason.AWAITING_APPROVAL: "{at} waits for the annotation modelway.dev/approve: {revision}/{step}",
+    Reason.AWAITING_TIME: "{at} is a pause of {pause}",
+    Reason.PAUSED: "paused: {at} and its weight of {weight} % stand still",
+    Reason.SOURCE_DOWN: "the counters cannot be read ({pods}): the weight is kept, and nothing is decided",
+    Reason.NO_DATA: "{at}: there are no requests to compare; the weight is kept",
+    Reason.CANDIDATE_PODS_MISSING: "no pod of the candidate is ready: it gets no requests until there is one",
+    Reason.AWAITING_DECISION: "all checks are Safe, but with sticky requests no error rate is claimed: "
+    "set modelway.dev/promote or modelway.dev/abort: {revision}",
+    Reason.INCONCLUSIVE: "maxDuration is over without a decision: "
+    "set modelway.dev/promote or modelway.dev/abort: {revision}",
+}
+_MINUTE: Final = 60.0
+_HOUR: Final = 3600.0
+
+
+def of_crashes(ledger: Ledger) -> str:
+    """Why the hard rule acts."""
+    return f"its containers ended {ledger.crashes} times by themselves; see `kubectl logs --previous`"
+
+
+def of_harm(ledger: Ledger, check: Check) -> str:
+    """What a Harmful check has seen."""
+    evidence = ledger.evidence.get(check.name)
+    return f"{check.name}: {_numbers(ledger, check, evidence)}" if evidence is not None else f"{check.name} is Harmful"
+
+
+def of_promotion(ledger: Ledger) -> str:
+    """Why the candidate takes over after its last step."""
+    if not ledger.rollout.checks:
+        return "all steps are done"
+    seen = [ledger.evidence[check.name] for check in ledger.rollout.checks if check.name in ledger.evidence]
+    requests = max((int(np.max(one.candidate.requests)) for one in seen), default=0)
+    return f"all checks are Safe after {requests:,} requests of the candidate"
+
+
+def checks_told(ledger: Ledger, *, is_down: bool) -> tuple[CheckStatus, ...]:
+    """What each check says, with its counts."""
+    return tuple(_check_told(ledger, check, is_down=is_down) for check in ledger.rollout.checks)
+
+
+def message_of(rollout: RolloutStatus, ledger: Ledger, measured: Measured) -> str:
+    """What is being waited for, in one sentence."""
+    step = ledger.rollout.steps[index_of(ledger.rollout, rollout.step)]
+    at = f"step {step.name}"
+    if (sentence := _SENTENCES.get(rollout.reason or "")) is None:
+        return _progress_told(ledger, at)
+    pods = "; ".join(measured.unreachable[:_MOST_PODS]) or "no router has answered"
+    pause = _time_told(pause_seconds(step) or 0.0)
+    told = sentence.format(
+        at=at, step=step.name, weight=ledger.weight, revision=ledger.candidate, pods=pods, pause=pause
+    )
+    return told[:_LONGEST]
+
+
+def _progress_told(ledger: Ledger, at: str) -> str:
+    slowest = None
+    left = seconds(ledger.rollout.max_duration or DEFAULT_MAX_DURATION) - ledger.counted
+    for check in ledger.rollout.checks:
+        evidence = ledger.evidence.get(check.name)
+        if evidence is None or verdict_of(ledger, check) is not Verdict.CONTINUE:
+            continue
+        told = _foretold(ledger, check, evidence, left)
+        slowest = max(slowest, told) if slowest is not None else told
+    if slowest is not None:
+        return slowest[1]
+    step = ledger.rollout.steps[index_of(ledger.rollout, ledger.step)]
+    if step.min_requests is not None and ledger.step_requests < step.min_requests:
+        return f"{at}: {ledger.step_requests:,} of {step.min_requests:,} requests"
+    return f"{at}: {ledger.step_requests:,} requests so far"
+
+
+def _foretold(ledger: Ledger, check: Check, evidence: Evidence, left: float) -> tuple[float, str]:
+    """How long a check takes, in candidate requests still to come, and in words."""
+    seen = int(np.max(evidence.candidate.requests))
+    traffic = Traffic(ledger.traffic.candidate, ledger.traffic.stable)
+    told = forecast(evidence, rates_of(ledger.rollout), traffic, seconds_left=max(left, 1.0))
+    if told is None or told.requests is None:
+        return float("inf"), f"{check.name}: {seen:,} candidate requests; no decision is in sight"
+    words = f"{check.name}: {seen:,} of about {seen + told.requests:,} candidate requests"
+    if told.seconds is not None:
+        words += f"; about {_time_told(told.seconds)} left at today's rate"
+    if told.is_futile and told.verdict is Verdict.SAFE:
+        words += "; Safe is not to be expected before maxDuration: raise the weight, the margin or maxDuration"
+    return float(told.requests), words
+
+
+def _check_told(ledger: Ledger, check: Check, *, is_down: bool) -> CheckStatus:
+    verdict, evidence = verdict_of(ledger, check), ledger.evidence.get(check.name)
+    told = "SourceDown" if is_down and verdict not in {Verdict.SAFE, Verdict.HARMFUL} else verdict.value
+    if evidence is None:
+        return CheckStatus(name=check.name, verdict=told)
+    at = _place(check, evidence)
+    return CheckStatus(
+        name=check.name,
+        verdict=told,
+        candidate=_counts(evidence.candidate.requests, evidence.candidate.bad, at),
+        stable=_counts(evidence.stable.requests, evidence.stable.bad, at),
+        message=_shift_told(ledger, evidence) if check.predictions is not None else None,
+    )
+
+
+def _numbers(ledger: Ledger, check: Check, evidence: Evidence) -> str:
+    at = _place(check, evidence)
+    candidate = _counts(evidence.candidate.requests, evidence.candidate.bad, at)
+    stable = _counts(evidence.stable.requests, evidence.stable.bad, at)
+    theirs = f"of the stable revision's {_share_told(stable)}"
+    if check.predictions is not None:
+        margin = check.predictions.max_shift
+        return (
+            f"{_shift_told(ledger, evidence)}: {_share_told(candidate)}, {theirs}; allowed is a difference of {margin}"
+        )
+    if check.latency is not None:
+        what = f"were slower than {check.latency.threshold}"
+        return f"{_share_told(candidate)} {what}, {theirs}; allowed is {check.latency.max_increase} more"
+    margin = check.error_rate.max_increase if check.error_rate is not None else ""
+    return f"{_share_told(candidate)} failed, {theirs}; allowed is {margin} more"
+
+
+def _place(check: Check, evidence: Evidence) -> tuple[int, ...]:
+    """Which stream is told of: that with the most evidence of harm."""
+    if check.predictions is None:
+        return ()
+    shift = most_shifted(evidence)
+    return (0 if shift.grown else 1, shift.bin)
+
+
+def _shift_told(ledger: Ledger, evidence: Evidence) -> str:
+    shift = most_shifted(evidence)
+    name = ledger.bins.names()[shift.bin] if ledger.bins is not None else f"bin {shift.bin}"
+    return f"answers {'with' if shift.grown else 'other than'} {name}"
+
+
+def _counts(requests: object, bad: object, at: tuple[int, ...]) -> CheckCounts:
+    return CheckCounts(requests=int(np.asarray(requests)[at]), bad=int(np.asarray(bad)[at]))
+
+
+def _share_told(counts: CheckCounts) -> str:
+    share = 100.0 * counts.bad / counts.requests if counts.requests else 0.0
+    return f"{counts.bad:,} of {counts.requests:,} requests ({share:.2g} %)"
+
+
+def _time_told(time: float) -> str:
+    if time < 2 * _MINUTE:
+        return f"{max(1, round(time))} s"
+    return f"{round(time / _MINUTE)} min" if time < 2 * _HOUR else f"{round(time / _HOUR)} h"

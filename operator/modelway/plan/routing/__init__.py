@@ -1,0 +1,31 @@
+"""How requests reach the revisions: by the Service alone, or through routers, pods of plain Envoy. Pure.
+
+`Split` says who gets which requests; `route` makes of it what the cluster needs, and tells whether it is live. Used by
+`plan.plan`; docs/traffic.md explains it to users.
+"""
+
+from modelway.plan.routing.children import router_children, router_selector, versions
+from modelway.plan.routing.live import Versions, live, ready_routers, router_pods, server_targets, targets
+from modelway.plan.routing.route import ROLLOUT_SECONDS, Routing, fronted, leads_to_routers, route, wants_routers
+from modelway.plan.routing.split import Backend, Split, backend_of
+
+__all__ = [
+    "ROLLOUT_SECONDS",
+    "Backend",
+    "Routing",
+    "Split",
+    "Versions",
+    "backend_of",
+    "fronted",
+    "leads_to_routers",
+    "live",
+    "ready_routers",
+    "route",
+    "router_children",
+    "router_pods",
+    "router_selector",
+    "server_targets",
+    "targets",
+    "versions",
+    "wants_routers",
+]

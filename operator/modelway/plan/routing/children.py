@@ -1,0 +1,208 @@
+"""Builders of what the routers consist of, one function a kind. Pure; called by `plan.routing.route`.
+
+Names: `<name>-router`, which no other resource's children can have, but for the kinds of which a resource has one under
+its own name; there it is `<name>.router`, which is no name of a resource.
+"""
+
+import math
+from typing import Final
+
+import orjson
+
+from modelway.api.kinds import CONFIG_MAP, DEPLOYMENT, DISRUPTION_BUDGET, NETWORK_POLICY
+from modelway.api.names import (
+    COMPONENT_ROUTER,
+    CONTAINER_ROUTER,
+    LABEL_COMPONENT,
+    LABEL_NAME,
+    child_labels,
+    child_name,
+)
+from modelway.api.resource import ModelDeployment
+from modelway.api.traffic import DEFAULT_ROUTERS, Traffic
+from modelway.plan.canonical import digest_of
+from modelway.plan.children import owned
+from modelway.plan.pods import DRAIN_SECONDS, GRPC_PORT, HTTP_PORT
+from modelway.plan.routing.bootstrap import bootstrap
+from modelway.plan.routing.clusters import clusters_file
+from modelway.plan.routing.envoy import (
+    ADMIN_PORT,
+    BOOTSTRAP_FILE,
+    CLUSTERS_FILE,
+    DIRECTORY,
+    READY_PATH,
+    ROUTES_FILE,
+    STATUS_PORT,
+)
+from modelway.plan.routing.live import Versions
+from modelway.plan.routing.routes import routes_file
+from modelway.plan.routing.split import Split
+from modelway.plan.types import Child, Object, Settings
+
+_SUFFIX: Final = "router"
+_ANNOTATION_BOOTSTRAP: Final = "modelway.dev/bootstrap"
+"""On the routers' pods: hash of what Envoy has started with."""
+_USER: Final = 65532
+_CONCURRENCY: Final = 2
+"""Worker threads of a router. By itself Envoy takes one for each CPU of the node, and memory for each."""
+
+# Each start of the process is told apart by a word of its own, in all that it tells.
+_START: Final = 'read -r MODELWAY_EPOCH </proc/sys/kernel/random/uuid && export MODELWAY_EPOCH && exec envoy "$@"'
+# From now on each answer asks its client to come back on another connection; the old ones go on being answered.
+_DRAIN: Final = (
+    f"exec 3<>/dev/tcp/127.0.0.1/{ADMIN_PORT}"
+    " && printf 'POST /healthcheck/fail HTTP/1.1\\r\\nhost: admin\\r\\nconnection: close\\r\\n\\r\\n' >&3"
+    " && cat <&3; exec sleep {seconds}"
+)
+
+
+def router_selector(name: str) -> dict[str, str]:
+    """Labels that select the routers' pods of a resource."""
+    return {LABEL_NAME: name, LABEL_COMPONENT: COMPONENT_ROUTER}
+
+
+def files(resource: ModelDeployment, split: Split, settings: Settings) -> tuple[Object, Object]:
+    """The clusters and the routes of `split`."""
+    traffic = resource.spec.traffic or Traffic()
+    sticky = traffic.sticky.header.lower() if traffic.sticky else None
+    clusters = clusters_file(split, namespace=resource.metadata.namespace, domain=settings.cluster_domain)
+    return clusters, routes_file(split, sticky_header=sticky)
+
+
+def versions(resource: ModelDeployment, split: Split, settings: Settings) -> Versions:
+    """What a router reports once it has taken `split`."""
+    clusters, routes = files(resource, split, settings)
+    return Versions(clusters["version_info"], routes["version_info"])
+
+
+def router_children(resource: ModelDeployment, split: Split, settings: Settings) -> list[Child]:
+    """All that the routers of `resource` consist of, in the order in which it is to be written."""
+    clusters, routes = files(resource, split, settings)
+    return [
+        _config_map(resource, clusters, routes),
+        _deployment(resource, split, settings),
+        _disruption_budget(resource),
+        _network_policy(resource, settings),
+    ]
+
+
+def _config_map(resource: ModelDeployment, clusters: Object, routes: Object) -> Child:
+    data = {BOOTSTRAP_FILE: bootstrap(), CLUSTERS_FILE: clusters, ROUTES_FILE: routes}
+    text = {name: orjson.dumps(file, option=orjson.OPT_INDENT_2).decode() for name, file in data.items()}
+    return Child(CONFIG_MAP, owned(resource, CONFIG_MAP, child_name(resource.metadata.name, _SUFFIX), data=text))
+
+
+def _deployment(resource: ModelDeployment, split: Split, settings: Settings) -> Child:
+    name, traffic = resource.metadata.name, resource.spec.traffic or Traffic()
+    body = owned(
+        resource,
+        DEPLOYMENT,
+        child_name(name, _SUFFIX),
+        spec={
+            "selector": {"matchLabels": router_selector(name)},
+            "template": _template(resource, split, settings),
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "revisionHistoryLimit": 0,
+            "progressDeadlineSeconds": 2147483647,
+            "paused": False,
+            "minReadySeconds": 0,
+        },
+    )
+    return Child(DEPLOYMENT, body, replicas=traffic.replicas or DEFAULT_ROUTERS)
+
+
+def _template(resource: ModelDeployment, split: Split, settings: Settings) -> Object:
+    name, extra = resource.metadata.name, resource.spec.serving.pod_template
+    drain = DRAIN_SECONDS + math.ceil(max(backend.timeout for backend in split.backends))
+    spec: Object = {
+        "containers": [_container(settings, drain=drain)],
+        "volumes": [{"name": "config", "configMap": {"name": child_name(name, _SUFFIX)}}],
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "terminationGracePeriodSeconds": drain + 10,
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": router_selector(name)},
+            }
+        ],
+    }
+    if extra is not None and extra.image_pull_secrets:
+        spec["imagePullSecrets"] = [{"name": secret.name} for secret in extra.image_pull_secrets]
+    if extra is not None and extra.priority_class_name:
+        spec["priorityClassName"] = extra.priority_class_name
+    return {
+        "metadata": {
+            "labels": child_labels(name) | router_selector(name),
+            "annotations": {_ANNOTATION_BOOTSTRAP: digest_of(bootstrap())[:16]},
+        },
+        "spec": spec,
+    }
+
+
+def _container(settings: Settings, *, drain: int) -> Object:
+    arguments = [
+        *("--config-path", f"{DIRECTORY}/{BOOTSTRAP_FILE}"),
+        *("--concurrency", str(_CONCURRENCY)),
+        *("--drain-strategy", "immediate"),
+        *("--log-level", "warning"),
+        "--disable-hot-restart",
+    ]
+    return {
+        "name": CONTAINER_ROUTER,
+        "image": settings.router_image,
+        "imagePullPolicy": settings.server_image_pull_policy,
+        "command": ["/bin/sh", "-c", _START, "router"],
+        "args": arguments,
+        "env": [{"name": "MODELWAY_POD", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.uid"}}}],
+        "ports": [
+            {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"},
+            {"name": "grpc", "containerPort": GRPC_PORT, "protocol": "TCP"},
+            {"name": "status", "containerPort": STATUS_PORT, "protocol": "TCP"},
+        ],
+        "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
+        "volumeMounts": [{"name": "config", "mountPath": DIRECTORY, "readOnly": True}],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "startupProbe": {"httpGet": {"path": READY_PATH, "port": "status"}, "periodSeconds": 1, "failureThreshold": 60},
+        "readinessProbe": {"httpGet": {"path": READY_PATH, "port": "status"}, "periodSeconds": 2, "timeoutSeconds": 2},
+        "livenessProbe": {"tcpSocket": {"port": "status"}, "periodSeconds": 10, "failureThreshold": 6},
+        "lifecycle": {"preStop": {"exec": {"command": ["/bin/bash", "-c", _DRAIN.format(seconds=drain)]}}},
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+
+
+def _disruption_budget(resource: ModelDeployment) -> Child:
+    name = resource.metadata.name
+    spec = {
+        "maxUnavailable": 1,
+        "selector": {"matchLabels": router_selector(name)},
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    }
+    return Child(DISRUPTION_BUDGET, owned(resource, DISRUPTION_BUDGET, f"{name}.{_SUFFIX}", spec=spec))
+
+
+def _network_policy(resource: ModelDeployment, settings: Settings) -> Child:
+    """Everybody may send requests; the operator alone reads counters."""
+    name = resource.metadata.name
+    status: Object = {"ports": [{"port": STATUS_PORT, "protocol": "TCP"}]}
+    if settings.namespace:
+        namespace = {"matchLabels": {"kubernetes.io/metadata.name": settings.namespace}}
+        status["from"] = [{"namespaceSelector": namespace}]
+    spec = {
+        "podSelector": {"matchLabels": router_selector(name)},
+        "policyTypes": ["Ingress"],
+        "ingress": [{"ports": [{"port": port, "protocol": "TCP"} for port in (HTTP_PORT, GRPC_PORT)]}, status],
+    }
+    return Child(NETWORK_POLICY, owned(resource, NETWORK_POLICY, f"{name}.{_SUFFIX}", spec=spec))

@@ -1,0 +1,99 @@
+"""Where the Service leads, and what routers there are: one decision for both ways of routing. Pure.
+
+Called by `plan.plan` when it is decided who gets which requests. The switch between the two ways loses no request: the
+routers are ready and have the split before the Service leads to them, and they go, drained, only when it does not lead
+to them any more.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from modelway.api.kinds import SERVICE
+from modelway.api.names import COMPONENT_ROUTER, LABEL_COMPONENT
+from modelway.api.spec import Spec
+from modelway.api.traffic import DEFAULT_ROUTERS, Traffic
+from modelway.plan.measured import Measuring
+from modelway.plan.routing.children import router_children, versions
+from modelway.plan.routing.live import live, ready_routers, targets, touches
+from modelway.plan.routing.split import Split
+from modelway.plan.types import Child, ChildKey, Observed, Settings, Touch
+
+ON_ITS_WAY_SECONDS: Final = 0.5
+"""Between two readings of a router while it has not yet what it is to have."""
+ROLLOUT_SECONDS: Final = 10.0
+"""Between two readings while requests are compared."""
+AT_REST_SECONDS: Final = 60.0
+"""Between two readings when nothing is on its way: what is known stays known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """How requests find the pods now.
+
+    Attributes:
+        children: of the routers, in the order in which they are to be written; none without routers.
+        to_routers: the Service leads to the routers, not to the stable pods.
+        is_live: nothing is on its way: every ready router has the split; true without routers.
+        touches: router pods whose annotation is to be written, when the children are.
+        measuring: the routers that are to be asked, often while something is on its way; None without routers.
+    """
+
+    children: tuple[Child, ...] = ()
+    to_routers: bool = False
+    is_live: bool = True
+    touches: tuple[Touch, ...] = ()
+    measuring: Measuring | None = None
+
+
+def wants_routers(spec: Spec) -> bool:
+    """Whether requests are to go through routers: as it was said, else where there are steps that need it."""
+    traffic = spec.traffic or Traffic()
+    if traffic.router is not None:
+        return traffic.router == "Envoy"
+    return spec.rollout is not None and bool(spec.rollout.steps)
+
+
+def route(
+    observed: Observed, split: Split | None, *, serves_already: bool, settings: Settings, now: datetime
+) -> Routing:
+    """How requests are to find the pods now.
+
+    Args:
+        observed: the picture.
+        split: who gets which requests; None where nobody can answer yet.
+        serves_already: there is a stable revision, whose clients must not notice a change.
+        settings: of this installation.
+        now: the moment that is written beside what the routers are to have.
+    """
+    led_there = leads_to_routers(observed)
+    if split is None or not (wants_routers(observed.resource.spec) or led_there):
+        return Routing()
+    children = tuple(router_children(observed.resource, split, settings))
+    wanted = versions(observed.resource, split, settings)
+    is_live = live(observed.measured, wanted, observed.pods)
+    if not wants_routers(observed.resource.spec):  # they stay until the Service does not lead to them any more
+        return Routing(children=children, is_live=True)
+    return Routing(
+        children=children,
+        to_routers=led_there or not serves_already or (is_live and _are_all_ready(observed)),
+        is_live=is_live,
+        touches=touches(observed.measured, wanted, observed.pods, now),
+        measuring=Measuring(targets(observed.pods), AT_REST_SECONDS if is_live else ON_ITS_WAY_SECONDS),
+    )
+
+
+def leads_to_routers(observed: Observed) -> bool:
+    """Whether the Service leads to the routers, ready or not."""
+    service = observed.children.get(ChildKey(SERVICE, observed.resource.metadata.name))
+    return service is not None and service["spec"].get("selector", {}).get(LABEL_COMPONENT) == COMPONENT_ROUTER
+
+
+def _are_all_ready(observed: Observed) -> bool:
+    traffic = observed.resource.spec.traffic or Traffic()
+    return len(ready_routers(observed.pods)) >= (traffic.replicas or DEFAULT_ROUTERS)
+
+
+def fronted(observed: Observed) -> bool:
+    """Whether requests go through routers at this moment: the Service leads to them and one of them is ready."""
+    return leads_to_routers(observed) and bool(ready_routers(observed.pods))

@@ -1,0 +1,129 @@
+"""Asking the pods of a rollout: whom, how often, and what is told. In virtual time."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from modelway.controller.measuring import Measurer, UnreachableError
+from modelway.kube.store import Owner
+from modelway.plan.measured import Measured, Measuring, PodKey, RouterReading, ServerReading, Target
+from support import virtual_time
+
+OWNER = Owner("ml", "fraud")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ROUTER = Target(PodKey("router-1", "u1"), "10.0.0.1")
+SERVER = Target(PodKey("server-1", "u2"), "10.0.0.2", "0b77d1ce")
+
+
+class Pods:
+    """Pods that answer, are away, or hang; knows who was asked when."""
+
+    def __init__(self) -> None:
+        self.asked = []
+        self.away = set()
+        self.hang = set()
+
+    async def ask(self, target):
+        self.asked.append((virtual_time.now(), target.pod.name))
+        if target in self.hang:
+            await asyncio.Event().wait()
+        if target in self.away:
+            raise UnreachableError(f"pod {target.pod.name}: connection refused")
+        if target.is_router:
+            return RouterReading(target.pod, NOW, "e1", "c1", "r1", {})
+        return ServerReading(target.pod, NOW, "e1", target.revision, {}, ())
+
+
+def story(test):
+    """Runs `test` with pods, a measurer and the news that it told."""
+
+    def run(*args):
+        async def told():
+            pods, news = Pods(), []
+            measurer = Measurer(pods.ask, on_news=lambda owner: news.append((virtual_time.now(), owner)))
+            await test(*args, pods, measurer, news)
+            await measurer.close()
+
+        virtual_time.run(told())
+
+    return run
+
+
+def every(seconds, *targets):
+    return Measuring(frozenset(targets), seconds)
+
+
+@story
+async def test_all_pods_are_asked_at_once_and_then_at_every_interval(pods, measurer, news):
+    measurer.follow(OWNER, every(10, ROUTER, SERVER))
+    await asyncio.sleep(25)
+    assert sorted(pods.asked) == [(at, name) for at in (0, 10, 20) for name in ("router-1", "server-1")]
+    assert news == [(0, OWNER), (10, OWNER), (20, OWNER)]
+    measured = measurer.measured(OWNER)
+    assert [reading.pod.name for reading in measured.routers] == ["router-1"]
+    assert [reading.revision for reading in measured.servers] == ["0b77d1ce"]
+
+
+@story
+async def test_a_pod_that_cannot_be_asked_is_told_of_and_the_others_count(pods, measurer, news):
+    pods.away.add(SERVER)
+    measurer.follow(OWNER, every(10, ROUTER, SERVER))
+    await asyncio.sleep(1)
+    measured = measurer.measured(OWNER)
+    assert len(measured.routers) == 1
+    assert measured.unreachable == ("pod server-1: connection refused",)
+
+
+@story
+async def test_a_shorter_pause_counts_at_once(pods, measurer, news):
+    measurer.follow(OWNER, every(10, ROUTER))
+    await asyncio.sleep(1)
+    measurer.follow(OWNER, every(0.5, ROUTER))
+    await asyncio.sleep(1.2)
+    assert [at for at, _ in pods.asked] == [0, 1, 1.5, 2]
+
+
+@story
+async def test_a_longer_pause_counts_after_the_next_round(pods, measurer, news):
+    measurer.follow(OWNER, every(0.5, ROUTER))
+    await asyncio.sleep(0.2)
+    measurer.follow(OWNER, every(10, ROUTER))
+    await asyncio.sleep(15)
+    assert [at for at, _ in pods.asked] == [0, 0.5, 10.5]
+
+
+@story
+async def test_a_new_pod_is_asked_at_once_and_one_that_is_gone_never_again(pods, measurer, news):
+    measurer.follow(OWNER, every(10, ROUTER))
+    await asyncio.sleep(1)
+    measurer.follow(OWNER, every(10, SERVER))
+    await asyncio.sleep(5)
+    assert pods.asked == [(0, "router-1"), (1, "server-1")]
+    assert measurer.measured(OWNER).routers == ()
+
+
+@story
+async def test_saying_the_same_again_asks_nobody(pods, measurer, news):
+    for _ in range(5):
+        measurer.follow(OWNER, every(10, ROUTER))
+        await asyncio.sleep(1)
+    assert len(pods.asked) == 1
+
+
+@story
+async def test_nobody_is_asked_and_nothing_known_after_the_end_of_a_rollout(pods, measurer, news):
+    measurer.follow(OWNER, every(10, ROUTER))
+    await asyncio.sleep(1)
+    measurer.follow(OWNER, None)
+    await asyncio.sleep(100)
+    assert len(pods.asked) == 1
+    assert measurer.measured(OWNER) == Measured()
+
+
+@story
+async def test_a_pod_that_hangs_delays_nobody_else(pods, measurer, news):
+    other = Owner("ml", "churn")
+    pods.hang.add(SERVER)
+    measurer.follow(OWNER, every(10, SERVER))
+    measurer.follow(other, every(10, ROUTER))
+    await asyncio.sleep(25)
+    assert news == [(0, other), (10, other), (20, other)]

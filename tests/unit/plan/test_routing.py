@@ -1,0 +1,402 @@
+"""How requests find the pods: the routers' files and children, and when the Service leads to them."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelway.api.kinds import CONFIG_MAP, DEPLOYMENT, DISRUPTION_BUDGET, NETWORK_POLICY, SERVICE
+from modelway.api.names import ANNOTATION_ROUTING, COMPONENT_ROUTER, LABEL_COMPONENT, child_labels
+from modelway.api.rollout import Threshold
+from modelway.api.units import seconds
+from modelway.plan import ChildKey, Observed, plan
+from modelway.plan.measured import Measured, PodKey, RouterReading
+from modelway.plan.revisions import Revision
+from modelway.plan.routing import (
+    Backend,
+    Split,
+    Versions,
+    backend_of,
+    fronted,
+    live,
+    route,
+    router_children,
+    router_pods,
+    router_selector,
+    targets,
+    versions,
+    wants_routers,
+)
+from modelway.plan.routing.envoy import THRESHOLDS
+from modelway.plan.routing.live import touches
+from modelway.plan.routing.route import AT_REST_SECONDS, ON_ITS_WAY_SECONDS
+from modelway.plan.routing.split import Health
+from support import builders
+from support.builders import NAME, NAMESPACE, NOW, SETTINGS, parsed, spec
+from support.simulation import Simulation
+
+STABLE = Backend("aaaaaaaa", "fraud-aaaaaaaa", 8080, 9000, Health(8080, "/v2/health/ready"), 5.0)
+CANDIDATE = replace(STABLE, revision="bbbbbbbb", service="fraud-bbbbbbbb", timeout=7.5)
+OLD = replace(STABLE, revision="cccccccc", service="fraud-cccccccc")
+PLAIN = Split(STABLE)
+ENVOY = parsed(spec(traffic={"router": "Envoy"}))
+SETTINGS_HERE = replace(SETTINGS, router_image="modelway.dev/router:1", namespace="modelway-system")
+
+
+def file(resource, split, name):
+    return json.loads(router_children(resource, split, SETTINGS_HERE)[0].body["data"][name])
+
+
+def clusters(split, resource=ENVOY):
+    return {cluster["name"]: cluster for cluster in file(resource, split, "clusters.json")["resources"]}
+
+
+def routes(split, resource=ENVOY):
+    (resource,) = file(resource, split, "routes.json")["resources"]
+    return resource["virtual_hosts"][0]["routes"][1:]
+
+
+def pod(number=1, *, told="", ready=True, deleted=False, phase="Running"):
+    metadata = {
+        "name": f"router-{number}",
+        "namespace": NAMESPACE,
+        "uid": f"uid-{number}",
+        "labels": child_labels(NAME) | router_selector(NAME),
+    }
+    if told:
+        metadata["annotations"] = {ANNOTATION_ROUTING: told}
+    if deleted:
+        metadata["deletionTimestamp"] = "2026-11-21T12:00:00Z"
+    conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
+    return {"metadata": metadata, "status": {"phase": phase, "podIP": f"10.0.0.{number}", "conditions": conditions}}
+
+
+def reading(wanted, number=1, *, after=1.0):
+    key = PodKey(f"router-{number}", f"uid-{number}")
+    return RouterReading(key, NOW + timedelta(seconds=after), "e1", wanted.clusters, wanted.routes, {})
+
+
+def measured(*readings):
+    return Measured(routers=readings)
+
+
+WANTED = versions(ENVOY, PLAIN, SETTINGS_HERE)
+TOLD = f"{WANTED.mark}@{NOW.isoformat(timespec='milliseconds')}"
+
+
+class TestFiles:
+    def test_a_revision_has_a_cluster_for_each_protocol_that_it_speaks(self):
+        assert clusters(PLAIN).keys() == {"aaaaaaaa", "aaaaaaaa-grpc"}
+        assert clusters(Split(replace(STABLE, grpc_port=None))).keys() == {"aaaaaaaa"}
+        assert clusters(Split(replace(STABLE, http_port=None))).keys() == {"aaaaaaaa-grpc"}
+
+    def test_a_candidate_is_known_before_it_gets_a_request_and_who_leaves_as_long_as_it_is_named(self):
+        known = clusters(Split(STABLE, CANDIDATE, leaving=(OLD,)))
+        names = {
+            f"{revision}{protocol}" for revision in ("aaaaaaaa", "bbbbbbbb", "cccccccc") for protocol in ("", "-grpc")
+        }
+        assert known.keys() == names | {"bbbbbbbb-shadow", "bbbbbbbb-shadow-grpc"}
+        assert {route["route"]["cluster"] for route in routes(Split(STABLE, CANDIDATE))} == {
+            "aaaaaaaa",
+            "aaaaaaaa-grpc",
+        }
+
+    def test_a_new_candidate_changes_the_clusters_and_not_the_routes(self):
+        before, after = (versions(ENVOY, split, SETTINGS_HERE) for split in (PLAIN, Split(STABLE, CANDIDATE)))
+        assert before.routes == after.routes
+        assert before.clusters != after.clusters
+
+    def test_a_weight_changes_the_routes_and_not_the_clusters(self):
+        before, after = (versions(ENVOY, Split(STABLE, CANDIDATE, n), SETTINGS_HERE) for n in (5, 25))
+        assert before.clusters == after.clusters
+        assert before.routes != after.routes
+
+    @given(weight=st.integers(1, 100), sticky=st.booleans())
+    def test_the_weights_make_a_hundred_and_the_candidate_is_first(self, weight, sticky):
+        traffic = {"router": "Envoy"} | ({"sticky": {"header": "X-User-Id"}} if sticky else {})
+        for found in routes(Split(STABLE, CANDIDATE, weight), parsed(spec(traffic=traffic))):
+            weighted = found["route"]["weighted_clusters"]
+            assert [one["weight"] for one in weighted["clusters"]] == [weight, 100 - weight]
+            assert weighted["clusters"][0]["name"].startswith("bbbbbbbb")
+            assert weighted.get("use_hash_policy", False) == sticky
+            assert found["route"].get("hash_policy") == ([{"header": {"header_name": "x-user-id"}}] if sticky else None)
+
+    @given(percent=st.sampled_from([0.0001, 0.5, 20.0, 33.3333, 100.0]))
+    def test_copies_are_sent_of_the_share_that_is_asked_for_and_marked(self, percent):
+        copied, plain = routes(Split(STABLE, CANDIDATE, 0, percent))[-2:]
+        share = copied["match"]["runtime_fraction"]["default_value"]
+        assert share["denominator"] == "MILLION"
+        assert share["numerator"] == pytest.approx(percent * 10_000)
+        assert copied["route"]["request_mirror_policies"][0]["cluster"] == "bbbbbbbb-shadow"
+        assert "request_mirror_policies" not in plain["route"]
+        assert plain["request_headers_to_remove"] == ["x-modelway-pair"]
+
+    def test_a_request_may_take_as_long_as_the_slower_revision_that_may_answer_it(self):
+        assert {one["route"]["timeout"] for one in routes(PLAIN)} == {"5.250s"}
+        assert {one["route"]["timeout"] for one in routes(Split(STABLE, CANDIDATE))} == {"5.250s"}
+        assert {one["route"]["timeout"] for one in routes(Split(STABLE, CANDIDATE, 1))} == {"7.750s"}
+
+    def test_all_requests_go_to_grpc_where_the_model_speaks_nothing_else(self):
+        (only,) = routes(Split(replace(STABLE, http_port=None)))
+        assert only["match"] == {"prefix": "/"}
+        assert only["route"]["cluster"] == "aaaaaaaa-grpc"
+
+    def test_a_candidate_that_does_not_speak_a_protocol_gets_none_of_it(self):
+        grpc, http = routes(Split(STABLE, replace(CANDIDATE, grpc_port=None), 50))
+        assert grpc["route"]["cluster"] == "aaaaaaaa-grpc"
+        assert "weighted_clusters" in http["route"]
+
+    def test_the_words_of_the_server_to_the_operator_are_for_nobody_else(self):
+        (resource,) = file(ENVOY, PLAIN, "routes.json")["resources"]
+        first = resource["virtual_hosts"][0]["routes"][0]
+        assert first == {"match": {"path": "/v1/observations"}, "direct_response": {"status": 404}}
+
+    def test_the_histogram_has_the_thresholds_that_a_check_can_have(self):
+        assert [seconds(text) * 1000 for text in get_args(Threshold)] == [*THRESHOLDS]
+
+
+class TestBackend:
+    def revision(self, ports, probe, **serving):
+        container = {"ports": [{"name": name, "containerPort": port} for name, port in ports.items()]}
+        template = {"spec": {"containers": [container | ({"readinessProbe": probe} if probe else {})]}}
+        return Revision(hash="aaaaaaaa", spec={"serving": serving}, template=template, number=1)
+
+    @pytest.mark.parametrize(
+        ("ports", "probe", "expected"),
+        [
+            (
+                {"http": 8080, "grpc": 9000},
+                {"httpGet": {"path": "/v2/health/ready", "port": "http"}},
+                (8080, 9000, Health(8080, "/v2/health/ready")),
+            ),
+            ({"http": 5000}, {"tcpSocket": {"port": "http"}}, (5000, None, Health(5000))),
+            ({"grpc": 8500}, {"grpc": {"port": 8500}}, (None, 8500, Health(8500, is_grpc=True))),
+            ({"http": 5000}, None, (5000, None, Health(5000))),
+        ],
+        ids=["ours", "any image", "gRPC", "no probe"],
+    )
+    def test_pods_are_asked_as_their_readiness_probe_asks(self, ports, probe, expected):
+        found = backend_of(ENVOY, self.revision(ports, probe))
+        assert (found.http_port, found.grpc_port, found.health) == expected
+
+    def test_the_time_for_a_request_is_the_revisions_own(self):
+        resource = parsed(spec(serving__timeout="2s"))
+        assert backend_of(resource, self.revision({"http": 1}, None, timeout="30s")).timeout == 30
+        assert backend_of(resource, self.revision({"http": 1}, None)).timeout == 2
+        assert backend_of(ENVOY, self.revision({"http": 1}, None)).timeout == 5
+
+
+class TestChildren:
+    def test_there_are_two_restricted_pods_without_a_token_spread_over_nodes(self):
+        children = {child.kind: child for child in router_children(ENVOY, PLAIN, SETTINGS_HERE)}
+        assert [*children] == [CONFIG_MAP, DEPLOYMENT, DISRUPTION_BUDGET, NETWORK_POLICY]
+        assert children[DEPLOYMENT].replicas == 2
+        pod_spec = children[DEPLOYMENT].body["spec"]["template"]["spec"]
+        assert pod_spec["automountServiceAccountToken"] is False
+        assert pod_spec["securityContext"]["runAsNonRoot"] is True
+        assert pod_spec["containers"][0]["image"] == "modelway.dev/router:1"
+
+    def test_the_number_of_routers_is_the_users(self):
+        resource = parsed(spec(traffic={"router": "Envoy", "replicas": 5}))
+        assert router_children(resource, PLAIN, SETTINGS_HERE)[1].replicas == 5
+
+    def test_names_clash_with_those_of_no_other_resource(self):
+        ours = {child.key for child in router_children(ENVOY, PLAIN, SETTINGS_HERE)}
+        other = parsed(spec(traffic={"router": "Envoy"}), name=f"{NAME}-router")
+        theirs = {child.key for child in router_children(other, PLAIN, SETTINGS_HERE)}
+        theirs |= {ChildKey(kind, f"{NAME}-router") for kind in (SERVICE, DISRUPTION_BUDGET, NETWORK_POLICY)}
+        assert not ours & theirs
+
+    def test_a_changed_split_restarts_no_router(self):
+        before, after = (
+            router_children(ENVOY, split, SETTINGS_HERE)[1].body for split in (PLAIN, Split(STABLE, OLD, 20, 5.0))
+        )
+        assert before == after
+
+    def test_a_router_that_ends_goes_on_answering_for_longer_than_a_request_takes(self):
+        pod_spec = router_children(ENVOY, Split(replace(STABLE, timeout=60)), SETTINGS_HERE)[1].body["spec"][
+            "template"
+        ]["spec"]
+        command = pod_spec["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][-1]
+        assert command.endswith("sleep 70")
+        assert pod_spec["terminationGracePeriodSeconds"] == 80
+
+    @pytest.mark.parametrize(("namespace", "peers"), [("modelway-system", 1), ("", 0)], ids=["known", "unknown"])
+    def test_what_routers_count_is_for_the_operators_namespace(self, namespace, peers):
+        settings = replace(SETTINGS_HERE, namespace=namespace)
+        requests, status = router_children(ENVOY, PLAIN, settings)[3].body["spec"]["ingress"]
+        assert "from" not in requests
+        assert [port["port"] for port in requests["ports"]] == [8080, 9000]
+        assert len(status.get("from", ())) == peers
+
+    def test_pull_secrets_and_priority_are_those_of_the_models_pods(self):
+        template = {"imagePullSecrets": [{"name": "pull"}], "priorityClassName": "high", "nodeSelector": {"gpu": "yes"}}
+        resource = parsed(spec(traffic={"router": "Envoy"}, serving__podTemplate=template))
+        pod_spec = router_children(resource, PLAIN, SETTINGS_HERE)[1].body["spec"]["template"]["spec"]
+        assert (pod_spec["imagePullSecrets"], pod_spec["priorityClassName"]) == ([{"name": "pull"}], "high")
+        assert "nodeSelector" not in pod_spec, "a router needs no GPU"
+
+
+OTHER = Versions("other", WANTED.routes)
+LIVE_CASES = {
+    "taken": ((pod(told=TOLD),), (reading(WANTED),), True),
+    "no router": ((), (), False),
+    "none ready": ((pod(told=TOLD, ready=False),), (reading(WANTED),), False),
+    "not asked": ((pod(told=TOLD),), (), False),
+    "not told": ((pod(),), (reading(WANTED),), False),
+    "asked before it was told": ((pod(told=TOLD),), (reading(WANTED, after=-1),), False),
+    "told of something else": ((pod(told=f"x.y@{NOW.isoformat()}"),), (reading(WANTED),), False),
+    "has other clusters": ((pod(told=TOLD),), (reading(OTHER),), False),
+    "one of two": ((pod(told=TOLD), pod(2, told=TOLD)), (reading(WANTED), reading(OTHER, 2)), False),
+    "both": ((pod(told=TOLD), pod(2, told=TOLD)), (reading(WANTED), reading(WANTED, 2)), True),
+    "the other is not ready": ((pod(told=TOLD), pod(2, ready=False)), (reading(WANTED),), True),
+    "the other is ending": ((pod(told=TOLD), pod(2, deleted=True)), (reading(WANTED),), True),
+    "its annotation is edited": ((pod(told=f"{WANTED.mark}@soon"),), (reading(WANTED),), False),
+    "without a time zone": ((pod(told=f"{WANTED.mark}@2026-01-01T00:00:00"),), (reading(WANTED),), False),
+    "another pod of its name": (
+        (pod(told=TOLD) | {"metadata": pod(told=TOLD)["metadata"] | {"uid": "new"}},),
+        (reading(WANTED),),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("pods", "readings", "expected"), LIVE_CASES.values(), ids=LIVE_CASES)
+def test_a_split_is_live_when_every_ready_router_has_told_so_since_it_was_given(pods, readings, expected):
+    assert live(measured(*readings), WANTED, pods) == expected
+
+
+TOUCH_CASES = {
+    "never told": (pod(), None, True),
+    "told": (pod(told=TOLD), None, False),
+    "told, and has it": (pod(told=TOLD), reading(WANTED, after=60), False),
+    "told of something else": (pod(told="x.y@2026-01-01T00:00:00+00:00"), None, True),
+    "has it not yet": (pod(told=TOLD), reading(OTHER, after=1), False),
+    "has it not for long": (pod(told=TOLD), reading(OTHER, after=3), True),
+    "is not running": (pod(phase="Pending", ready=False), None, False),
+    "runs and is not ready": (pod(ready=False), None, True),
+    "is ending": (pod(deleted=True), None, False),
+}
+
+
+@pytest.mark.parametrize(("router", "known", "expected"), TOUCH_CASES.values(), ids=TOUCH_CASES)
+def test_a_kubelet_is_told_once_and_again_when_that_did_not_help(router, known, expected):
+    found = touches(measured(*([known] if known else [])), WANTED, (router,), NOW + timedelta(seconds=9))
+    assert bool(found) == expected
+    for touch in found:
+        assert touch.value == f"{WANTED.mark}@2026-11-21T12:00:09.000+00:00"
+
+
+def test_only_routers_are_asked_and_only_with_an_address():
+    server = pod(2)
+    server["metadata"]["labels"] = child_labels(NAME, "aaaaaaaa") | {LABEL_COMPONENT: "model-server"}
+    homeless = pod(3)
+    del homeless["status"]["podIP"]
+    assert {target.pod.name for target in targets((pod(1), server, homeless))} == {"router-1"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, False),
+        ({"traffic": {"router": "Envoy"}}, True),
+        ({"traffic": {"router": "Service"}}, False),
+        ({"traffic": {"sticky": {"header": "x-user"}}}, False),
+        ({"rollout": {"steps": [{"name": "five", "weight": 5}]}}, True),
+        ({"rollout": {}}, False),
+    ],
+    ids=["nothing", "Envoy", "Service", "only sticky", "steps", "no steps"],
+)
+def test_there_are_routers_where_they_are_asked_for_or_steps_need_them(fields, expected):
+    assert wants_routers(parsed(spec(**fields)).spec) == expected
+
+
+def service(component):
+    body = {"spec": {"selector": {LABEL_COMPONENT: component}}}
+    return {ChildKey(SERVICE, NAME): body}
+
+
+READY = {"pods": (pod(told=TOLD), pod(2, told=TOLD)), "measured": measured(reading(WANTED), reading(WANTED, 2))}
+SWITCH_CASES = {
+    # resource, children, the rest of the picture, is there a stable one -> routers exist, the Service leads to them
+    "never wanted": (parsed(), {}, {}, True, (False, False)),
+    "wanted on a live one": (ENVOY, service("model-server"), {}, True, (True, False)),
+    "one of two ready": (
+        ENVOY,
+        service("model-server"),
+        {"pods": READY["pods"][:1], "measured": READY["measured"]},
+        True,
+        (True, False),
+    ),
+    "ready, not yet live": (ENVOY, service("model-server"), {"pods": READY["pods"]}, True, (True, False)),
+    "ready and live": (ENVOY, service("model-server"), READY, True, (True, True)),
+    "from the start": (ENVOY, {}, {}, False, (True, True)),
+    "the Service is deleted meanwhile": (ENVOY, {}, {}, True, (True, False)),
+    "in use, and all routers gone": (ENVOY, service(COMPONENT_ROUTER), {}, True, (True, True)),
+    "no longer wanted": (parsed(), service(COMPONENT_ROUTER), READY, True, (True, False)),
+    "no longer wanted, and led away": (parsed(), service("model-server"), READY, True, (False, False)),
+}
+
+
+@pytest.mark.parametrize(
+    ("resource", "children", "rest", "serves", "expected"), SWITCH_CASES.values(), ids=SWITCH_CASES
+)
+def test_the_service_leads_to_routers_only_while_they_can_answer(resource, children, rest, serves, expected):
+    observed = Observed(resource=resource, children=children, **rest)
+    found = route(observed, PLAIN, serves_already=serves, settings=SETTINGS_HERE, now=NOW)
+    assert (bool(found.children), found.to_routers) == expected
+
+
+def test_before_anybody_can_answer_there_is_nothing_to_route():
+    found = route(Observed(resource=ENVOY), None, serves_already=False, settings=SETTINGS_HERE, now=NOW)
+    assert (found.children, found.to_routers, found.is_live) == ((), False, True)
+
+
+def test_routers_are_asked_often_while_something_is_on_its_way():
+    observed = Observed(resource=ENVOY, children=service(COMPONENT_ROUTER), **READY)
+    at_rest = route(observed, PLAIN, serves_already=True, settings=SETTINGS_HERE, now=NOW)
+    assert (at_rest.is_live, at_rest.measuring.every) == (True, AT_REST_SECONDS)
+    moving = route(observed, Split(STABLE, CANDIDATE, 5), serves_already=True, settings=SETTINGS_HERE, now=NOW)
+    assert (moving.is_live, moving.measuring.every) == (False, ON_ITS_WAY_SECONDS)
+    assert moving.measuring.targets == targets(READY["pods"])
+
+
+def test_requests_go_through_routers_when_the_service_leads_there_and_one_is_ready():
+    assert fronted(Observed(resource=ENVOY, children=service(COMPONENT_ROUTER), pods=(pod(),)))
+    assert not fronted(Observed(resource=ENVOY, children=service(COMPONENT_ROUTER), pods=(pod(ready=False),)))
+    assert not fronted(Observed(resource=ENVOY, children=service("model-server"), pods=(pod(),)))
+
+
+class TestStatus:
+    """What the resource says when its routers cannot answer."""
+
+    def routed(self, *routers):
+        world = Simulation(spec(traffic={"router": "Envoy"}), settings=SETTINGS_HERE)
+        world.settle()
+        servers = [one for one in world.pods.values() if one not in router_pods(world.pods.values())]
+        return replace(world.observed(), pods=(*servers, *routers))
+
+    def told(self, observed):
+        status = plan(observed, settings=SETTINGS_HERE, now=NOW).status
+        return next(condition for condition in status.conditions if condition.type == "Ready"), status.failure
+
+    def test_a_model_behind_ready_routers_is_ready(self):
+        condition, failure = self.told(self.routed(pod()))
+        assert (condition.status, condition.reason, failure) == ("True", "Serving", None)
+
+    def test_a_model_behind_routers_that_are_not_ready_is_not(self):
+        condition, _ = self.told(self.routed(pod(ready=False)))
+        assert (condition.status, condition.reason) == ("False", "NoReadyRouters")
+
+    def test_the_cause_is_that_of_the_routers_pods(self):
+        broken = pod(ready=False)
+        broken["status"]["containerStatuses"] = [
+            builders.container("envoy", builders.waiting("ImagePullBackOff", "no such image"))
+        ]
+        condition, failure = self.told(self.routed(broken))
+        assert (failure.reason, failure.message) == ("ImagePullBackOff", "router: envoy: no such image")
+        assert condition.message == failure.message
