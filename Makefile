@@ -85,7 +85,7 @@ test-unit: venv ## pure tests and single processes; seconds
 .PHONY: test-integration
 test-integration: venv ## the operator against a real control plane with simulated nodes; root only to install a browser
 	@python3 -m hack.browser
-	@$(PYTEST) tests/integration
+	@$(PYTEST) -n 2 --dist loadfile tests/integration
 
 .PHONY: test-e2e
 test-e2e: venv cluster images install ## real pods, requests and S3 on the local cluster

@@ -5,7 +5,7 @@ it, and of an answer its class and a bucket, not the score itself; only a rememb
 than a hash of the request's id.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -35,7 +35,7 @@ class Observations(Struct, frozen=True, kw_only=True):
     ]
     pairs_before: Annotated[int, Meta(description="Answers that were remembered before the first of `pairs`.")]
     pairs: Annotated[
-        list[tuple[str, str, float | None]],
+        Sequence[Sequence[str | float | None]],
         Meta(
             description="The last answers to mirrored requests, oldest first: hash of the request's id, class, score."
         ),
@@ -54,7 +54,7 @@ def render(answers: Answers, *, model: str, version: str | None, revision: str, 
             answers=counted(answers.regions()),
             reference=dict(reference),
             pairs_before=remembered.before,
-            pairs=list(remembered.pairs),
+            pairs=remembered.pairs,
         )
     )
 

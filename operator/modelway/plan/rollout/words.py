@@ -160,7 +160,8 @@ def _counts(requests: object, bad: object, at: tuple[int, ...]) -> CheckCounts:
 
 def _share_told(counts: CheckCounts) -> str:
     share = 100.0 * counts.bad / counts.requests if counts.requests else 0.0
-    return f"{counts.bad:,} of {counts.requests:,} requests ({share:.2g} %)"
+    told = f"{share:.0f}" if share >= 10 else f"{share:.2g}"
+    return f"{counts.bad:,} of {counts.requests:,} requests ({told} %)"
 
 
 def _time_told(time: float) -> str:
