@@ -6,6 +6,7 @@ python -m hack.settings --check    # compare, for CI
 
 import re
 import sys
+from datetime import UTC, datetime
 from functools import reduce
 from itertools import pairwise
 from operator import getitem
@@ -16,8 +17,13 @@ import yaml
 from hack.generated import ROOT, between_markers, main, prose, table
 from pydantic.fields import FieldInfo
 
+from modelway.api.rollout import Rollout
+from modelway.api.status import CheckCounts, CheckStatus, LiveWeight, RolloutStatus
 from modelway.controller.metrics import make_metrics
 from modelway.controller.settings import OperatorSettings
+from modelway.kube.store import Owner
+from modelway.plan.rollout.ledger import Ledger
+from modelway.stats import Evidence
 
 PAGE = ROOT / "docs" / "operator.md"
 CHART = ROOT / "charts" / "modelway"
@@ -74,12 +80,29 @@ def _default(field: FieldInfo) -> str:
     return f"`{field.default:g}`" if isinstance(field.default, float) else f"`{field.default}`"
 
 
+_A_ROLLOUT = RolloutStatus(
+    state="Progressing",
+    weight=5,
+    live_weight=LiveWeight(min=5, max=5),
+    checks=(CheckStatus(name="errors", verdict="Continue", candidate=CheckCounts(requests=1, bad=0)),),
+)
+_ITS_LEDGER = Ledger(
+    stable="6f1c2a9b",
+    candidate="0b77d1ce",
+    rollout=Rollout(),
+    floor=1,
+    seen_at=datetime(2026, 1, 1, tzinfo=UTC),
+    evidence={"errors": Evidence.begin(0.01)},
+)
+
+
 def metrics_table() -> str:
     """The operator's own metrics with their labels; those of the process and of Python have their usual names."""
     metrics = make_metrics()
     metrics.count_request("GET", 200)  # a metric tells its labels when it has a value
     metrics.count_reconcile("success")
     metrics.count_error("Conflict")
+    metrics.rollouts.saw(Owner("ml", "fraud"), _A_ROLLOUT, _ITS_LEDGER)
     rows = []
     for family in metrics.registry.collect():
         if family.name.startswith(("process_", "python_")):

@@ -104,6 +104,7 @@ class Operator:
                 namespace=settings.namespace,
             ),
             self._measurer,
+            self._metrics.rollouts,
             clock=monotonic,
         )
         self._reflectors = [

@@ -21,6 +21,7 @@ from modelway.api.resource import ModelDeployment
 from modelway.api.status import Status
 from modelway.controller.apply import Applier, is_controlled_by
 from modelway.controller.measuring import Measurer
+from modelway.controller.rollout_metrics import RolloutMetrics
 from modelway.kube.client import Client
 from modelway.kube.errors import NotFound
 from modelway.kube.recorder import Recorder
@@ -63,6 +64,7 @@ class Reconciler:
         recorder: Recorder,
         settings: Settings,
         measurer: Measurer,
+        metrics: RolloutMetrics,
         *,
         clock: Callable[[], float],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -72,6 +74,7 @@ class Reconciler:
         self._recorder = recorder
         self._settings = settings
         self._measurer = measurer
+        self._metrics = metrics
         self._clock = clock
         self._now = now
         self._applier = Applier(client, store)
@@ -114,8 +117,10 @@ class Reconciler:
         decision = plan(self._observe(owner, resource, memory), settings=self._settings, now=self._now())
         if decision.decides:
             raw = await self._write_status(raw, decision, memory)
+            self._count_decisions(resource.status, decision.status)
         memory.ledger = decision.ledger
         self._measurer.follow(owner, decision.measuring)
+        self._metrics.saw(owner, decision.status.rollout, decision.ledger)
         refusals = await self._applier.carry_out(owner, resource.metadata.uid, decision)
         memory.records = tuple(
             orjson.dumps(child.body) for child in decision.children if child.kind == CONTROLLER_REVISION
@@ -144,6 +149,12 @@ class Reconciler:
             measured=self._measurer.measured(owner),
             ledger=memory.ledger,
         )
+
+    def _count_decisions(self, before: Status, after: Status) -> None:
+        began = before.rollout.started_at if before.rollout is not None else None
+        for entry in after.history:
+            if entry not in before.history:
+                self._metrics.decided(entry, began)
 
     async def _tell(self, raw: Object, decision: Plan, memory: _Memory) -> float | None:
         """Write the status if it says something new; counts alone may wait. Gives the seconds that they have to."""
@@ -213,6 +224,7 @@ class Reconciler:
         self._memories.pop(owner, None)
         self._applier.forget(owner)
         self._measurer.forget(owner)
+        self._metrics.forget(owner)
 
 
 def _dumped(status: Status) -> Object:

@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from modelway.api.kinds import CHILD_KINDS, DEPLOYMENT, MODEL_DEPLOYMENT, POD
 from modelway.controller.measuring import Measurer, UnreachableError
 from modelway.controller.reconciler import Reconciler
+from modelway.controller.rollout_metrics import RolloutMetrics
 from modelway.kube.errors import Conflict, Invalid, Unavailable
 from modelway.kube.recorder import Recorder
 from modelway.kube.store import Owner, Store
@@ -32,12 +34,14 @@ class Stage:
 
     def restart(self):
         self.store = Store()
+        self.registry = CollectorRegistry()
         self.reconciler = Reconciler(
             self.cluster,
             self.store,
             Recorder(self.cluster, instance="operator-1"),
             SETTINGS,
             Measurer(nobody_answers, on_news=lambda _: None),
+            RolloutMetrics(self.registry),
             clock=lambda: self.seconds,
             now=lambda: NOW + timedelta(seconds=self.seconds),
         )
@@ -253,3 +257,10 @@ async def test_objects_of_others_under_our_label_are_no_children(settled):
     settled.listen()
     assert await settled.look() == []
     assert ("Service", "theirs") in settled.cluster.objects
+
+
+class TestMetrics:
+    async def test_a_promotion_is_counted_once(self):
+        stage = Stage()
+        await stage.settle()
+        assert stage.registry.get_sample_value("modelway_rollout_decisions_total", {"result": "Promoted"}) == 1
