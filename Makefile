@@ -89,7 +89,7 @@ test-integration: venv ## the operator against a real control plane with simulat
 
 .PHONY: test-e2e
 test-e2e: venv cluster images install ## real pods, requests and S3 on the local cluster
-	@$(PYTEST) tests/e2e
+	@$(PYTEST) -n 2 --dist loadfile tests/e2e
 
 .PHONY: test-faults
 test-faults: venv ## long: kill the operator at random points, stop the API server
