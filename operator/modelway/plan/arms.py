@@ -115,8 +115,4 @@ def pods_to_evict(observed: Observed, revision: Revision) -> tuple[PodKey, ...]:
         return ()
     right = revision.digest or max(told.values(), key=lambda entry: (entry[1], entry[0]))[0]
     wrong = {pod for pod, (digest, _) in told.items() if digest != right}
-    return tuple(
-        PodKey(pod["metadata"]["name"], pod["metadata"]["uid"])
-        for pod in observed.pods
-        if pod["metadata"]["name"] in wrong
-    )
+    return tuple(PodKey.of(pod) for pod in observed.pods if pod["metadata"]["name"] in wrong)

@@ -16,7 +16,7 @@ from modelway.api.conditions import Reason
 from modelway.api.kinds import DEPLOYMENT
 from modelway.api.names import CONTAINER_FETCH, LABEL_REVISION
 from modelway.api.status import Failure
-from modelway.plan.routing.live import router_pods
+from modelway.plan.routing.live import is_ready, router_pods
 from modelway.plan.types import ChildKey, Object, Refusal
 
 _WAITING: Final = {
@@ -49,7 +49,7 @@ def failure_of_pods(pods: Iterable[Object], revision: str, deployment: Object | 
     """What keeps pods of `revision` from being ready; None when nothing is known to be wrong."""
     mine = [pod for pod in pods if pod["metadata"]["labels"].get(LABEL_REVISION) == revision]
     for pod in sorted(mine, key=lambda pod: str(pod["metadata"]["name"])):
-        if pod["metadata"].get("deletionTimestamp") or _is_ready(pod):
+        if pod["metadata"].get("deletionTimestamp") or is_ready(pod):
             continue
         for reason, message in _troubles(pod):
             return Failure(reason=reason, message=message[:_LONGEST], revision=revision)
@@ -59,7 +59,7 @@ def failure_of_pods(pods: Iterable[Object], revision: str, deployment: Object | 
 def failure_of_routers(pods: Iterable[Object]) -> Failure | None:
     """What keeps routers from being ready; None when nothing is known to be wrong."""
     for pod in sorted(router_pods(pods), key=lambda pod: str(pod["metadata"]["name"])):
-        for reason, message in () if _is_ready(pod) else _troubles(pod):
+        for reason, message in () if is_ready(pod) else _troubles(pod):
             return Failure(reason=reason, message=f"router: {message}"[:_LONGEST])
     return None
 
@@ -128,11 +128,6 @@ def _of_deployment(deployment: Object, revision: str) -> Failure | None:
             message = f"{DEPLOYMENT.name}: pods cannot be made: {said}"
             return Failure(reason=reason, message=message[:_LONGEST], revision=revision)
     return None
-
-
-def _is_ready(pod: Object) -> bool:
-    conditions = pod.get("status", {}).get("conditions", ())
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
 def _words(message: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ requests but another process, which `epoch` tells.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 
 class PodKey(NamedTuple):
@@ -16,6 +16,15 @@ class PodKey(NamedTuple):
 
     name: str
     uid: str
+
+    @classmethod
+    def of(cls, pod: Mapping[str, Any]) -> Self:
+        """The key of a pod as the API server tells it."""
+        return cls(pod["metadata"]["name"], pod["metadata"]["uid"])
+
+
+SHADOW: Final = "-shadow"
+"""Ending of the name of the arm that counts copies of requests, and of the Envoy cluster that takes them."""
 
 
 @dataclass(frozen=True, slots=True)

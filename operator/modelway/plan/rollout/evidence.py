@@ -10,7 +10,7 @@ from datetime import datetime
 
 from modelway.api.rollout import DEFAULT_FALSE_PROMOTION_RATE, DEFAULT_FALSE_ROLLBACK_RATE, Check, Rollout
 from modelway.api.units import seconds, share
-from modelway.plan.measured import ArmCounters, Measured, RouterReading
+from modelway.plan.measured import SHADOW, ArmCounters, Measured, RouterReading
 from modelway.plan.rollout.answers import Bins, fix_bins, merged
 from modelway.plan.rollout.answers import tick as tick_of_answers
 from modelway.plan.rollout.counting import Reading, Window, count
@@ -18,9 +18,6 @@ from modelway.plan.rollout.ledger import Counts, Ledger, Traffic
 from modelway.stats import Counts as Counted
 from modelway.stats import Evidence, Rates, Tick, Verdict, judge, update
 from modelway.stats.bins import streams
-
-SHADOW = "-shadow"
-"""Ending of the arm that counts copies of requests."""
 
 _SMOOTHING = 0.3
 """Weight of the latest window in the requests per second that forecasts go by."""

@@ -16,6 +16,7 @@ from modelway.plan.rollout.evidence import rates_of, verdict_of
 from modelway.plan.rollout.ledger import Ledger
 from modelway.plan.rollout.steps import index_of, pause_seconds
 from modelway.stats import Evidence, Traffic, Verdict, forecast, most_shifted
+from modelway.stats.bins import GROWN, SHRUNK
 
 _MOST_PODS: Final = 3
 _LONGEST: Final = 1000
@@ -113,20 +114,18 @@ def _check_told(ledger: Ledger, check: Check, *, is_down: bool) -> CheckStatus:
     told = "SourceDown" if is_down and verdict not in {Verdict.SAFE, Verdict.HARMFUL} else verdict.value
     if evidence is None:
         return CheckStatus(name=check.name, verdict=told)
-    at = _place(check, evidence)
+    candidate, stable = _counts(check, evidence)
     return CheckStatus(
         name=check.name,
         verdict=told,
-        candidate=_counts(evidence.candidate.requests, evidence.candidate.bad, at),
-        stable=_counts(evidence.stable.requests, evidence.stable.bad, at),
+        candidate=candidate,
+        stable=stable,
         message=_shift_told(ledger, evidence) if check.predictions is not None else None,
     )
 
 
 def _numbers(ledger: Ledger, check: Check, evidence: Evidence) -> str:
-    at = _place(check, evidence)
-    candidate = _counts(evidence.candidate.requests, evidence.candidate.bad, at)
-    stable = _counts(evidence.stable.requests, evidence.stable.bad, at)
+    candidate, stable = _counts(check, evidence)
     theirs = f"of the stable revision's {_share_told(stable)}"
     if check.predictions is not None:
         margin = check.predictions.max_shift
@@ -145,7 +144,7 @@ def _place(check: Check, evidence: Evidence) -> tuple[int, ...]:
     if check.predictions is None:
         return ()
     shift = most_shifted(evidence)
-    return (0 if shift.grown else 1, shift.bin)
+    return (GROWN if shift.grown else SHRUNK, shift.bin)
 
 
 def _shift_told(ledger: Ledger, evidence: Evidence) -> str:
@@ -154,8 +153,14 @@ def _shift_told(ledger: Ledger, evidence: Evidence) -> str:
     return f"answers {'with' if shift.grown else 'other than'} {name}"
 
 
-def _counts(requests: object, bad: object, at: tuple[int, ...]) -> CheckCounts:
-    return CheckCounts(requests=int(np.asarray(requests)[at]), bad=int(np.asarray(bad)[at]))
+def _counts(check: Check, evidence: Evidence) -> tuple[CheckCounts, CheckCounts]:
+    """What was counted of the candidate and of the stable revision, in the stream that is told of."""
+    at = _place(check, evidence)
+    candidate, stable = (
+        CheckCounts(requests=int(np.asarray(arm.requests)[at]), bad=int(np.asarray(arm.bad)[at]))
+        for arm in (evidence.candidate, evidence.stable)
+    )
+    return candidate, stable
 
 
 def _share_told(counts: CheckCounts) -> str:

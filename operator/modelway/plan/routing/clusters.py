@@ -1,6 +1,7 @@
 """The file of the clusters: for each revision, where its pods are and which of them can answer. Pure."""
 
-from modelway.plan.routing.envoy import CONNECT_SECONDS, GRPC, SHADOW, address, typed, versioned
+from modelway.plan.measured import SHADOW
+from modelway.plan.routing.envoy import CONNECT_SECONDS, GRPC, address, typed, versioned
 from modelway.plan.routing.split import Backend, Split
 from modelway.plan.types import Object
 

@@ -25,8 +25,6 @@ COUNTERS_PATH: Final = "/counters"
 EPOCH_HEADER: Final = "x-modelway-epoch"
 POD_HEADER: Final = "x-modelway-pod"
 
-SHADOW: Final = "-shadow"
-"""Ending of the name of the cluster that takes mirrored copies, so that they are counted apart."""
 GRPC: Final = "-grpc"
 """Ending of the name of the cluster that speaks gRPC; its counters are the same arm's."""
 

@@ -42,28 +42,34 @@ def router_pods(pods: Iterable[Object]) -> tuple[Object, ...]:
 
 def ready_routers(pods: Iterable[Object]) -> tuple[Object, ...]:
     """Those that the Service may lead to."""
-    return tuple(pod for pod in router_pods(pods) if _is_ready(pod))
+    return tuple(pod for pod in router_pods(pods) if is_ready(pod))
 
 
 def live(measured: Measured, wanted: Versions, pods: Iterable[Object]) -> bool:
     """Whether every ready router reports `wanted`; without a ready router nothing is live."""
     readings = {reading.pod: reading for reading in measured.routers}
     ready = ready_routers(pods)
-    return bool(ready) and all(_has_taken(readings.get(_key(pod)), wanted, pod) for pod in ready)
+    return bool(ready) and all(_has_taken(readings.get(PodKey.of(pod)), wanted, pod) for pod in ready)
 
 
 def targets(pods: Iterable[Object]) -> frozenset[Target]:
     """The routers that can be asked."""
-    return frozenset(Target(_key(pod), pod["status"]["podIP"]) for pod in ready_routers(pods) if _has_address(pod))
+    return frozenset(Target(PodKey.of(pod), pod["status"]["podIP"]) for pod in ready_routers(pods) if _has_address(pod))
 
 
 def server_targets(pods: Iterable[Object], revisions: Collection[str]) -> frozenset[Target]:
     """The pods of `revisions` that can be asked what they have answered."""
     return frozenset(
-        Target(_key(pod), pod["status"]["podIP"], pod["metadata"]["labels"][LABEL_REVISION])
+        Target(PodKey.of(pod), pod["status"]["podIP"], pod["metadata"]["labels"][LABEL_REVISION])
         for pod in pods
-        if pod["metadata"]["labels"].get(LABEL_REVISION) in revisions and _is_ready(pod) and _has_address(pod)
+        if pod["metadata"]["labels"].get(LABEL_REVISION) in revisions and is_ready(pod) and _has_address(pod)
     )
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether the pod says that it can answer."""
+    conditions = pod.get("status", {}).get("conditions", ())
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
 def touches(measured: Measured, wanted: Versions, pods: Iterable[Object], now: datetime) -> tuple[Touch, ...]:
@@ -71,9 +77,9 @@ def touches(measured: Measured, wanted: Versions, pods: Iterable[Object], now: d
     readings = {reading.pod: reading for reading in measured.routers}
     value = f"{wanted.mark}@{now.astimezone(UTC).isoformat(timespec='milliseconds')}"
     return tuple(
-        Touch(_key(pod), value)
+        Touch(PodKey.of(pod), value)
         for pod in router_pods(pods)
-        if _is_running(pod) and _is_to_be_told(readings.get(_key(pod)), wanted, pod)
+        if _is_running(pod) and _is_to_be_told(readings.get(PodKey.of(pod)), wanted, pod)
     )
 
 
@@ -102,18 +108,9 @@ def _told(pod: Object) -> tuple[str, datetime | None]:
     return (mark, since) if since.tzinfo is not None else ("", None)
 
 
-def _key(pod: Object) -> PodKey:
-    return PodKey(pod["metadata"]["name"], pod["metadata"]["uid"])
-
-
 def _has_address(pod: Object) -> bool:
     return bool(pod.get("status", {}).get("podIP"))
 
 
 def _is_running(pod: Object) -> bool:
     return bool(pod.get("status", {}).get("phase") == "Running")
-
-
-def _is_ready(pod: Object) -> bool:
-    conditions = pod.get("status", {}).get("conditions", ())
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)

@@ -4,7 +4,8 @@ from typing import Final
 
 from modelway.api import observations
 from modelway.api.names import HEADER_PAIR
-from modelway.plan.routing.envoy import CONNECT_SECONDS, ROUTES_NAME, SHADOW, cluster_name, typed, versioned
+from modelway.plan.measured import SHADOW
+from modelway.plan.routing.envoy import CONNECT_SECONDS, ROUTES_NAME, cluster_name, typed, versioned
 from modelway.plan.routing.split import Backend, Split
 from modelway.plan.types import Object
 
