@@ -89,10 +89,11 @@ test-integration: venv ## the operator against a real control plane with simulat
 
 .PHONY: test-e2e
 test-e2e: venv cluster images install ## real pods, requests and S3 on the local cluster
+	@$(LOCAL) binaries contour >/dev/null
 	@$(PYTEST) -n 2 --dist loadfile tests/e2e
 
 .PHONY: test-faults
-test-faults: venv ## long: kill the operator at random points, stop the API server
+test-faults: venv cluster images install ## long (40 min): break things, in rollouts under load too; stops the API server
 	@$(PYTEST) tests/faults -m faults
 
 .PHONY: fuzz
@@ -140,9 +141,21 @@ bench: venv ## what the operator costs with 1,000 models, on a real control plan
 bench-rollouts: venv ## simulate rollouts: how often they decide wrongly, and how long they take (up to 40 min)
 	@.venv/bin/python -m bench.rollouts $(BENCH)
 
+.PHONY: bench-rollout-cost
+bench-rollout-cost: venv ## what 200 rollouts at once cost the operator and the API server, with simulated nodes (15 min)
+	@UV=$(UV) .venv/bin/python -m bench.rollout_cost $(BENCH)
+
+.PHONY: bench-routers
+bench-routers: venv ## what a router (Envoy) adds to a request, beside the same request without it (6 min; needs wrk)
+	@UV=$(UV) .venv/bin/python -m bench.routers $(BENCH)
+
 .PHONY: bench-weights
 bench-weights: venv ## how long a new weight takes until all routers have it, on the running local cluster (3 min)
 	@.venv/bin/python -m bench.weights $(BENCH)
+
+.PHONY: bench-batch
+bench-batch: venv ## rows per core-second of a batch run beside the bare loop of pyarrow and onnxruntime (3 min)
+	@.venv/bin/python -m bench.batch $(BENCH)
 
 .PHONY: bench-server
 bench-server: venv ## the model server beside KServe, MLServer, Triton, FastAPI and Flask (25 min; needs wrk and h2load)

@@ -70,8 +70,8 @@ class S3Source:
 
     def __init__(self, location: Location, environ: Mapping[str, str] = os.environ) -> None:
         self._location = location
-        self._anonymous = not any(environ.get(name) for name in _CREDENTIALS)
-        self._store = _store(location.host, environ, anonymous=self._anonymous)
+        self._anonymous = is_anonymous(environ)
+        self._store = connect(location.host, environ)
 
     def list(self) -> Listing:
         """The object of that key, else every object below it."""
@@ -127,7 +127,13 @@ class S3Source:
         return translate(str(error), self._location, anonymous=self._anonymous)
 
 
-def _store(bucket: str, environ: Mapping[str, str], *, anonymous: bool) -> S3Store:
+def is_anonymous(environ: Mapping[str, str]) -> bool:
+    """Whether nothing in the environment is there to authenticate with."""
+    return not any(environ.get(name) for name in _CREDENTIALS)
+
+
+def connect(bucket: str, environ: Mapping[str, str], *, retries: int = 0) -> S3Store:
+    """A client for one bucket. `retries` are obstore's own, for whole requests. Raises ArtifactError."""
     # Secrets made with `echo` end in a line break, which no key contains.
     values = {key: environ[name].strip() for name, key in _KEYS.items() if environ.get(name, "").strip()}
     endpoint = (environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or "").strip().rstrip("/")
@@ -151,8 +157,8 @@ def _store(bucket: str, environ: Mapping[str, str], *, anonymous: bool) -> S3Sto
         return S3Store(
             bucket,
             client_options=options,  # type: ignore[arg-type]
-            retry_config={"max_retries": 0},
-            skip_signature=anonymous,
+            retry_config={"max_retries": retries},
+            skip_signature=is_anonymous(environ),
             **values,  # type: ignore[arg-type]
         )
     except (BaseError, ValueError) as error:

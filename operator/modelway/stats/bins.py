@@ -5,13 +5,16 @@ answer falls into the bin (its share has grown), in the second when it does not 
 streams of `evidence`; `verdicts` divides the false-rollback rate by their number.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from modelway.stats.counts import Counts, Ints, Tick
 from modelway.stats.evidence import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 GROWN, SHRUNK = 0, 1
 
@@ -35,7 +38,7 @@ def streams(bins: int) -> tuple[int, int]:
     return 2, bins
 
 
-def tick_of(candidate: Sequence[int] | Ints, stable: Sequence[int] | Ints) -> Tick:
+def tick_of(candidate: "Sequence[int] | Ints", stable: "Sequence[int] | Ints") -> Tick:
     """The counts of all streams from both arms' histograms over one window.
 
     Args:

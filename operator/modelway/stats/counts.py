@@ -4,14 +4,20 @@ Every check reduces to this: errorRate counts failed requests, latency slow ones
 not fall) into a bin. Filled by whoever reads the counters, consumed by `evidence.update`.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+# In quotes: the operator loads numpy when the first requests are compared, not when it starts (`modelway.late`).
+Floats: TypeAlias = "npt.NDArray[np.float64]"
+Ints: TypeAlias = "npt.NDArray[np.int64]"
+Bools: TypeAlias = "npt.NDArray[np.bool_]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class Counts:
         if np.any(np.greater(self.bad, self.requests)):
             raise ValueError(f"{self.bad} bad among {self.requests} requests: both must come from the same window")
 
-    def __add__(self, other: "Counts") -> "Counts":
+    def __add__(self, other: Counts) -> Counts:
         return Counts(np.add(self.requests, other.requests), np.add(self.bad, other.bad))
 
 

@@ -9,6 +9,8 @@ Called by the decision of a rollout with one stream (or, for predictions, one fo
 simulation with thousands at once. Pure: `update` gives back a new state.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -17,7 +19,7 @@ import numpy as np
 from modelway.stats.bernoulli import Pair, Stakes, project
 from modelway.stats.counts import Bools, Counts, Floats, Ints, Tick
 
-STRENGTHS: Final = np.array([1.5, 2.0, 3.0, 5.0, 10.0, 30.0])
+STRENGTHS: Final = (1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 """How many margins worse the alternatives of *harm* are. One is right within a factor of about two for most faults;
 their mean is as valid as each of them, and costs at most log 6."""
 
@@ -143,7 +145,7 @@ def bets(evidence: Evidence) -> tuple[Pair, Bools]:
     """
     both = evidence.stable + evidence.candidate
     base, alike = _share(evidence.stable)[..., np.newaxis], _share(both)[..., np.newaxis]
-    worse = np.minimum(base + STRENGTHS * evidence.margin, 1.0 - _LEAST_SHARE)
+    worse = np.minimum(base + np.array(STRENGTHS) * evidence.margin, 1.0 - _LEAST_SHARE)
     room = worse > base + evidence.margin
     laid = np.concatenate([room & _any(evidence.stable), _any(both)], axis=-1)
     stable = np.concatenate([np.broadcast_to(base, worse.shape), alike], axis=-1)

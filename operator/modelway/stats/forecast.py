@@ -20,7 +20,7 @@ from modelway.stats.verdicts import Rates, Verdict
 FUTILE: Final = 0.05
 """Below this chance of ever being Safe in time, a check is called futile."""
 
-_NORMAL_POINTS: Final = np.array([-1.593, -0.967, -0.589, -0.282, 0.0, 0.282, 0.589, 0.967, 1.593])
+_NORMAL_POINTS: Final = (-1.593, -0.967, -0.589, -0.282, 0.0, 0.282, 0.589, 0.967, 1.593)
 """Medians of nine equally likely parts of a normal distribution."""
 
 _PRIOR_WORTH: Final = 0.25
@@ -130,7 +130,7 @@ def _possible_shares(candidate: Counts, stable_share: Floats, margin: float) -> 
     bad, requests = np.asarray(candidate.bad), np.asarray(candidate.requests)
     share = (bad + _PRIOR_WORTH / margin * stable_share) / (requests + _PRIOR_WORTH / margin)
     shape = bad + _PRIOR_FIRMNESS / margin * stable_share
-    points = _NORMAL_POINTS.reshape(-1, *(1 for _ in shape.shape))
+    points = np.reshape(_NORMAL_POINTS, (-1, *(1 for _ in shape.shape)))
     cube_root = 1.0 - 1.0 / (9.0 * shape) + points / (3.0 * np.sqrt(shape))
     return np.asarray(np.clip(share * np.maximum(cube_root, 0.0) ** 3, 0.0, 1.0), dtype=np.float64)
 

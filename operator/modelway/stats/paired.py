@@ -11,16 +11,18 @@ Called by the decision of a shadow step; pure.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
 from modelway.stats.counts import Floats
 from modelway.stats.evidence import CAP, log_mean
 
-FRACTIONS: Final = np.array([0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9])
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FRACTIONS: Final = (0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
 """The grid of λ, as fractions of the largest at which no pair can cost more than the stake."""
 
 _NOTHING: Final = 1e-18
@@ -82,7 +84,7 @@ class PairedEvidence:
         return self.total / self.pairs if self.pairs else 0.0
 
 
-def update(evidence: PairedEvidence, differences: Sequence[float] | Floats) -> PairedEvidence:
+def update(evidence: PairedEvidence, differences: "Sequence[float] | Floats") -> PairedEvidence:
     """The evidence after more pairs.
 
     Raises:
@@ -94,8 +96,8 @@ def update(evidence: PairedEvidence, differences: Sequence[float] | Floats) -> P
         at = int(wrong.argmax())
         raise ValueError(f"difference {at} is {found[at]}, not between {evidence.lowest:g} and 1")
     above = found - evidence.margin
-    worse = FRACTIONS / (evidence.margin - evidence.lowest)
-    better = FRACTIONS / (1.0 - evidence.margin)
+    worse = np.array(FRACTIONS) / (evidence.margin - evidence.lowest)
+    better = np.array(FRACTIONS) / (1.0 - evidence.margin)
     return PairedEvidence(
         margin=evidence.margin,
         lowest=evidence.lowest,

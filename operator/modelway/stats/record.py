@@ -75,8 +75,9 @@ def from_paired_record(record: Mapping[str, Any]) -> PairedEvidence:
     """
     _check_format(record)
     harm, safe = _floats(record, "harm"), _floats(record, "safe")
-    if harm.shape != FRACTIONS.shape or safe.shape != FRACTIONS.shape:
-        raise RecordError(f"harm has the shape {harm.shape}, safe {safe.shape}, not {FRACTIONS.shape}; begin again")
+    wanted = (len(FRACTIONS),)
+    if harm.shape != wanted or safe.shape != wanted:
+        raise RecordError(f"harm has the shape {harm.shape}, safe {safe.shape}, not {wanted}; begin again")
     lowest = _floats(record, "lowest")
     if lowest.shape != () or not -1.0 <= float(lowest) <= 0.0:
         raise RecordError("lowest is not between -1 and 0; begin again")

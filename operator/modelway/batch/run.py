@@ -1,0 +1,182 @@
+"""A whole run, or one shard of it: what `modelway batch score` does, in a pod of an Indexed Job or by hand.
+
+Every process goes the same way: load the model, follow the plan or make it, score what is not done, see whether all is.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from modelway.artifacts import digest
+from modelway.batch import finish as finishing
+from modelway.batch import plan as planning
+from modelway.batch import shard as sharding
+from modelway.batch.columns import Binding, bind
+from modelway.batch.errors import BatchError, ChangedError, Reason
+from modelway.batch.files import find
+from modelway.batch.finish import Finished
+from modelway.batch.parquet import ParquetSource
+from modelway.batch.plan import Plan
+from modelway.batch.scoring import Scorer
+from modelway.batch.settings import Format, Settings
+from modelway.batch.shard import Run
+from modelway.batch.source import Source
+from modelway.batch.splits import cut
+from modelway.batch.store import Place, Store, open_place
+from modelway.batch.text import TextSource
+from modelway.server.code import Code
+from modelway.server.loading import load
+from modelway.server.options import ServerOptions
+
+_log = structlog.get_logger()
+
+# Rows that are read and passed on together: enough that passing them costs nothing, few enough that many fit in memory.
+BLOCK_ROWS: Final = 1 << 15
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """Which model, and how it may be loaded; as the server takes them."""
+
+    folder: Path
+    version: str | None = None
+    format: str | None = None
+    code: Code = Code.REFUSE
+    allowed_globals: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a process did.
+
+    Args:
+        rows: of the shards that it scored.
+        failed_rows: of these.
+        scored: shards that it scored.
+        skipped: shards that were done.
+        shards: of the run.
+        finished: how far the run is.
+
+    """
+
+    rows: int
+    failed_rows: int
+    scored: int
+    skipped: int
+    shards: int
+    finished: Finished
+
+
+def run(settings: Settings, model: ModelOptions, *, only: int | None = None, threads: int = 1) -> Outcome:
+    """Score all shards, or one, and finish the run if that was the last.
+
+    Args:
+        settings: what to do.
+        model: with what.
+        only: the number of the one shard to score.
+        threads: how many blocks are scored at once.
+
+    Raises BatchError, and ModelError or ArtifactError of the model.
+
+    """
+    if only is not None and not 0 <= only < settings.shards:
+        raise BatchError(Reason.SETTINGS_INVALID, f"there is no shard {only} of {settings.shards}; they count from 0")
+    input_, output = open_place(settings.input), open_place(settings.output, folder=True)
+    try:
+        return _run(settings, model, input_, output, only, threads)
+    except ChangedError as error:
+        raise BatchError(
+            Reason.INPUT_CHANGED,
+            f"{input_.store.shown(str(error))} is not the file that was planned: it was replaced or removed; "
+            "name another output folder and run again",
+        ) from error
+
+
+def _run(
+    settings: Settings, model: ModelOptions, input_: Place, output: Place, only: int | None, threads: int
+) -> Outcome:
+    prepared = _prepared(settings, model, input_, output, threads)
+    plan = prepared.plan
+    rows = failed = scored = skipped = 0
+    for number in range(len(plan.shards)) if only is None else [only]:
+        record = sharding.done(output, plan, number)
+        if record is not None:
+            skipped += 1
+            _log.info("shard_done_already", shard=number, rows=record.rows)
+            continue
+        output.store.delete(output.key(finishing.SUCCESS))
+        record = prepared.score(number)
+        rows, failed, scored = rows + record.rows, failed + record.failed_rows, scored + 1
+    finished = finishing.finish(output, input_, plan, max_failed_per_million=settings.max_failed_rows_per_million)
+    return Outcome(rows, failed, scored, skipped, len(plan.shards), finished)
+
+
+def _prepared(settings: Settings, model: ModelOptions, input_: Place, output: Place, threads: int) -> Run:
+    identity = {"digest": digest.of_path(model.folder).value}
+    loaded = load(
+        ServerOptions(
+            model_dir=model.folder,
+            name="batch",
+            version=model.version,
+            format=model.format,
+            code=model.code,
+            allowed_globals=model.allowed_globals,
+            max_rows=max(BLOCK_ROWS, settings.rows_per_batch),
+        )
+    )
+    identity["version"] = loaded.version or ""
+    binding = bind(loaded.signature, settings)
+    source = source_of(settings, input_.store, binding)
+    plan = planning.read(output)
+    if plan is None:
+        plan = planning.settle(output, _made(settings, identity, input_, output, source))
+        if not output.store.exclusive:
+            _log.warning("store_has_no_conditional_put", consequence="two runs that begin at once may both fail")
+        _log.info("planned", plan=plan.hash, files=len(plan.files), shards=len(plan.shards))
+    planning.check(plan, model=identity, settings=settings.deciding(), shards=settings.shards, output=output)
+    _check_since(input_, output, plan)
+    scorer = Scorer.of(
+        loaded,
+        binding,
+        rows=settings.rows_per_batch,
+        model=identity,
+        form=settings.output_format,
+        read=source.schema(plan.files[0]),
+    )
+    return Run(plan, output, source, scorer, threads)
+
+
+def source_of(settings: Settings, store: Store, binding: Binding) -> Source:
+    """What reads the input."""
+    if settings.input_format is Format.PARQUET:
+        return ParquetSource(store, binding, max(BLOCK_ROWS // settings.rows_per_batch, 1) * settings.rows_per_batch)
+    return TextSource(store, binding, settings.input_format, settings.split_lines)
+
+
+def _made(settings: Settings, model: dict[str, str], input_: Place, output: Place, source: Source) -> Plan:
+    parts = output.store.list(output.prefix + "part-")
+    if parts:
+        raise BatchError(
+            Reason.OUTPUT_NOT_EMPTY,
+            f"{output} holds {len(parts)} parts and no {planning.NAME}; name another output folder, or remove that one",
+        )
+    files = tuple(find(input_))
+    return Plan(model, settings.deciding(), files, cut(source.units(files, settings.shards), settings.shards))
+
+
+def _check_since(input_: Place, output: Place, plan: Plan) -> None:
+    """Raise BatchError(INPUT_CHANGED) where what was planned is not there, or has more beside it when all is done."""
+    late = finishing.check_input(input_, plan)
+    manifest = finishing.begun(output)
+    if manifest is not None and (new := _unknown(late, manifest["lateFiles"])):
+        raise BatchError(
+            Reason.INPUT_CHANGED,
+            f"{len(new)} files have come since {output} was completed, {new[0]} for one; name another output folder",
+        )
+
+
+def _unknown(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    return sorted(set(names) - set(known))
