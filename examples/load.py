@@ -7,7 +7,7 @@ With `--bodies FILE`, a JSON list, each request posts the next one, over and ove
 
 Prints one JSON object a second with the counts so far, and a last one with `"done": true`. A request that finds its
 connection closed while it was idle is sent once more on a new one, as HTTP clients do; every other error counts as a
-failed request.
+failed request, and what was answered to the first of them is told.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
+FAILURES_TOLD = 8
 LONGEST_SECONDS = 3600
 HIGHEST_RATE = 2000
 
@@ -34,6 +35,7 @@ class Load:
         self.codes: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
         self.seconds: list[float] = []
+        self.failures: list[dict[str, object]] = []
         self.lock = threading.Lock()
 
     def next_slot(self) -> tuple[float, bytes] | None:
@@ -55,6 +57,9 @@ class Load:
         with self.lock:
             self.codes[outcome] += 1
             self.seconds.append(seconds)
+            if outcome != "200" and len(self.failures) < FAILURES_TOLD:
+                at = round(time.monotonic() - self.began, 2)
+                self.failures.append({"at": at, "outcome": outcome, "answer": answer[:200].decode(errors="replace")})
             if label:
                 self.answers[label] += 1
 
@@ -70,6 +75,8 @@ class Load:
                 "p99_ms": round(1000 * times[int(len(times) * 0.99)], 1),
                 "done": done,
             }
+            if self.failures:
+                figures["failures"] = self.failures
             if self.answers:
                 figures["answers"] = dict(self.answers)
             return json.dumps(figures)

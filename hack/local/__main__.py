@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import binaries, cluster, images, kind, packages, provider, status
+from . import binaries, cluster, gateway, images, kind, packages, provider, status
 from .errors import LocalClusterError
 from .files import write_private
 from .images import Build
@@ -59,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     simulated = verb("kwok", _kwok, "add or remove simulated nodes")
     simulated.add_argument("action", choices=("up", "down"))
     simulated.add_argument("--nodes", type=int, default=10)
+    entrance = verb("gateway", _gateway, "add or remove a Gateway (Gateway API, by Contour) that leads to Services")
+    entrance.add_argument("action", choices=("up", "down"))
     for name, run, text in (
         ("stop", _stop, "stop one of the cluster's programs, to see what the rest does without it"),
         ("start", _start, "start it again"),
@@ -194,6 +196,18 @@ def _kwok(options: argparse.Namespace, say: Progress) -> int:
     else:
         running.stop_kwok()
         say("no simulated nodes")
+    return 0
+
+
+def _gateway(options: argparse.Namespace, say: Progress) -> int:
+    running = _running(say)
+    if options.action == "up":
+        found = running.start_gateway()
+        say(f"Gateway {gateway.NAMESPACED_NAME} answers on {found.url}")
+        print(found.url)
+    else:
+        running.stop_gateway()
+        say("no Gateway, and no Gateway API")
     return 0
 
 

@@ -69,6 +69,13 @@ _ALL = (
         "sigs.k8s.io/metrics-server",
         110,
     ),
+    Tool(
+        "contour",
+        "contour",
+        "github.com/projectcontour/contour/cmd/contour",
+        "github.com/projectcontour/contour",
+        180,
+    ),
     Tool("helm", "helm", "helm.sh/helm/v4/cmd/helm", "helm.sh/helm/v4", 105),
     Tool("pause", "pause", ".", "", 5),
 )
@@ -114,7 +121,7 @@ def ensure(names: Iterable[str], say: Say = silent) -> dict[str, Path]:
     wanted = set(names)
     tools = [tool for tool in _ALL if tool.name in wanted]
     if missing := [tool for tool in tools if not path_of(tool.name).exists()]:
-        go = _go()
+        go = go_program()
         total = sum(tool.seconds for tool in missing)
         say(f"{len(missing)} programs to build, once: about {max(1, round(total / 60))} min in all")
         with exclusive(cache_directory() / "bin" / ".lock", what="another build", say=say):
@@ -140,7 +147,8 @@ def _build(go: str, tool: Tool, say: Say) -> None:
     unfinished.replace(target)
 
 
-def _go() -> str:
+def go_program() -> str:
+    """The Go toolchain; raises LocalClusterError where there is none."""
     found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if not found:
         wanted = re.findall(r"^go (\S+)$", (TOOLS / "metrics-server" / "go.mod").read_text(), re.MULTILINE)

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from . import addons, binaries, cgroups, kernel, kwok, layout, mounts, network, node, packages, s3, shims
+from . import addons, binaries, cgroups, gateway, kernel, kwok, layout, mounts, network, node, packages, s3, shims
 from .addresses import DEFAULT_RANGE, AddressPlan
 from .certificates import Tokens
 from .components import Endpoints
@@ -32,6 +32,9 @@ _KUBELET_FOLDER = Path("/var/lib/kubelet")
 _KUBELET_FOLDER_IS_OURS = layout.STATE / "kubelet-folder-is-ours"
 _BOOT = layout.STATE / "boot"
 _ENDPOINTS = {"apiserver": 6443, "etcd": 2379, "etcd_peer": 2380}
+
+_ON_DEMAND = {"kwok", "contour"}
+"""Built when somebody asks for simulated nodes, or for a Gateway."""
 
 # Deviations from Kubernetes' defaults, so that a demonstration of autoscaling takes seconds and not minutes.
 _FASTER_AUTOSCALING = (
@@ -120,6 +123,23 @@ class Cluster:
         kwok.remove_nodes(self.control_plane.api)
         self.processes.stop("kwok")
 
+    def start_gateway(self) -> gateway.Gateway:
+        """A Gateway that leads to the cluster's Services; returns when it is programmed."""
+        found = self._gateway()
+        found.start(self._say)
+        return found
+
+    def stop_gateway(self) -> None:
+        self._gateway().stop()
+
+    def _gateway(self) -> gateway.Gateway:
+        return gateway.Gateway(
+            address=self.plan.machine,
+            folder=layout.STATE / "gateway",
+            kubeconfig=self.control_plane.kubeconfig,
+            processes=self.processes,
+        )
+
     def program_names(self) -> list[str]:
         """All that should run, in the order it starts."""
         control_plane = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "s3"]
@@ -195,8 +215,7 @@ def up(*, nodes: int | None, say: Say) -> Cluster:
     """Starts the cluster, or what of it does not run. `nodes` is for a new one; default 2."""
     check_machine()
     packages.ensure(packages.FOR_CLUSTER, say)
-    # kwok is built when somebody asks for simulated nodes.
-    binaries.ensure([name for name in binaries.NAMES if name != "kwok"], say)
+    binaries.ensure([name for name in binaries.NAMES if name not in _ON_DEMAND], say)
     with _lock(say):
         _forget_before_reboot()
         cluster = existing(say)

@@ -30,6 +30,9 @@ FOR_CLUSTER: Mapping[str, str] = MappingProxyType(
 
 FOR_IMAGES: Mapping[str, str] = MappingProxyType({"buildah": "buildah", "debootstrap": "debootstrap"})
 
+FOR_METRICS: Mapping[str, str] = MappingProxyType({"prometheus": "prometheus"})
+"""What tests ask for the counters of a rollout; its source takes long to build, for all the clouds in it."""
+
 _NO_SERVICES = Path("/usr/sbin/policy-rc.d")
 
 

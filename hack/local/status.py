@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import gateway
 from .cluster import Cluster
 from .commands import attempt
 
@@ -23,9 +24,9 @@ class Program:
 
 
 def programs(cluster: Cluster) -> list[Program]:
-    """All that should run, and kwok where somebody started it."""
+    """All that should run, and what somebody started besides: simulated nodes, a Gateway."""
     processes = cluster.processes
-    names = [*cluster.program_names(), *(["kwok"] if processes.pid("kwok") else [])]
+    names = [*cluster.program_names(), *(name for name in ("kwok", *gateway.PROGRAMS) if processes.pid(name))]
     return [
         Program(name, pid := processes.pid(name), _resident_mib(pid) if pid else 0, processes.log(name))
         for name in names

@@ -113,7 +113,7 @@ def test_an_equal_version_is_promoted_though_the_operators_are_killed_and_a_rout
     assert entry["result"] == "Promoted", entry
     wait_until_serving(kubectl, NAME, version="2")
     after = load.counts()
-    assert after["failed"] == before["failed"] == 0, after
+    assert after["failed"] == before["failed"] == 0, json.dumps(after)
 
 
 def test_a_version_that_fails_for_some_requests_is_rolled_back_and_stays_rejected(

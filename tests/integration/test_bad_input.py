@@ -7,6 +7,7 @@ from support.cluster import Refused, spec_of
 
 CPU = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}
 IMAGE = {"image": "registry/app:1", "port": 8080}
+GATEWAY = {"name": "public"}
 
 
 def wrong(**fields):
@@ -21,6 +22,13 @@ ERRORS = {"name": "errors", "errorRate": {"maxIncrease": "1%"}}
 def rollout(*steps, checks=(ERRORS,), **more):
     """The usual spec with a rollout of these steps."""
     return wrong(rollout={"steps": list(steps), "checks": list(checks), **more})
+
+
+def own(**more):
+    """A check of the model's own counters."""
+    total = 'answers_total{pod=~"$name-$revision-.*"}'
+    good = 'answers_total{pod=~"$name-$revision-.*", code!~"5\\\\d\\\\d",}'
+    return {"name": "own", "prometheus": {"good": good, "total": total, "maxIncrease": "1%"} | more}
 
 
 TABLE = {
@@ -63,6 +71,56 @@ TABLE = {
         wrong(serving__workers=2, serving__container=IMAGE),
         "spec.serving.workers",
         "only of the built-in server",
+    ),
+    "hosts without a Gateway": (
+        wrong(traffic={"hostnames": ["fraud.example.com"]}),
+        "spec.traffic.hostnames",
+        "give parentRefs as well",
+    ),
+    "a host that is none": (
+        wrong(traffic={"parentRefs": [GATEWAY], "hostnames": ["Fraud.example.com"]}),
+        "spec.traffic.hostnames[0]",
+        "should match",
+    ),
+    "a host with a port": (
+        wrong(traffic={"parentRefs": [GATEWAY], "hostnames": ["fraud.example.com:443"]}),
+        "spec.traffic.hostnames[0]",
+        "should match",
+    ),
+    "a host twice": (
+        wrong(traffic={"parentRefs": [GATEWAY], "hostnames": ["a.example.com", "a.example.com"]}),
+        "spec.traffic.hostnames[1]",
+        "Duplicate value",
+    ),
+    "a Gateway twice": (
+        wrong(traffic={"parentRefs": [GATEWAY, GATEWAY]}),
+        "spec.traffic.parentRefs",
+        "need a sectionName each",
+    ),
+    "a Gateway and its listener": (
+        wrong(traffic={"parentRefs": [GATEWAY, GATEWAY | {"sectionName": "https"}]}),
+        "spec.traffic.parentRefs",
+        "need a sectionName each",
+    ),
+    "a listener twice": (
+        wrong(traffic={"parentRefs": [GATEWAY | {"sectionName": "https"}] * 2}),
+        "spec.traffic.parentRefs",
+        "different ones",
+    ),
+    "a Gateway without a name": (
+        wrong(traffic={"parentRefs": [{"namespace": "infra"}]}),
+        "spec.traffic.parentRefs[0].name",
+        "Required value",
+    ),
+    "a Gateway's port that is none": (
+        wrong(traffic={"parentRefs": [GATEWAY | {"port": 0}]}),
+        "spec.traffic.parentRefs[0].port",
+        "greater than or equal to 1",
+    ),
+    "a Gateway for gRPC": (
+        wrong(serving__container=IMAGE | {"protocol": "GRPC"}, traffic={"parentRefs": [GATEWAY]}),
+        "spec.traffic.parentRefs",
+        "write a GRPCRoute",
     ),
     "a name that is no DNS label": ((spec_of(), "1st-model"), "metadata.name", "should match"),
     "a name with a dot": ((spec_of(), "fraud.v1"), "metadata.name", "should match"),
@@ -117,6 +175,26 @@ TABLE = {
     "a margin below nothing": (
         rollout(FIVE, checks=({"name": "answers", "predictions": {"maxShift": "-1%"}},)),
         "spec.rollout.checks[0].predictions.maxShift",
+        "more than 0%",
+    ),
+    "a query that is no selector": (
+        rollout(FIVE, checks=(own(good='sum(answers_total{pod=~"$revision-.*"})'),)),
+        "spec.rollout.checks[0].prometheus.good",
+        "must be one selector of counters",
+    ),
+    "two selectors": (
+        rollout(FIVE, checks=(own(total='a{pod=~"$revision-.*"} or b{c="d"}'),)),
+        "spec.rollout.checks[0].prometheus.total",
+        "must be one selector of counters",
+    ),
+    "a selector of both revisions": (
+        rollout(FIVE, checks=(own(total='answers_total{pod=~"fraud-.*"}'),)),
+        "spec.rollout.checks[0].prometheus.total",
+        "must have $revision in a matcher",
+    ),
+    "a share of the metrics that is none": (
+        rollout(FIVE, checks=(own(maxIncrease="0%"),)),
+        "spec.rollout.checks[0].prometheus.maxIncrease",
         "more than 0%",
     ),
     "a margin without its unit": (
@@ -282,6 +360,16 @@ GOOD = {
     "an image with its own model": {"model": None, "serving__container": IMAGE},
     "autoscaling": {"serving__replicas": None, "serving__autoscaling": {"maxReplicas": 3, "metrics": [CPU]}},
     "a quantity that is a number": {"serving__resources": {"limits": {"cpu": 2}}},
+    "a check of its own counters": {"rollout": {"steps": [FIVE], "checks": [own()]}},
+    "two listeners of a Gateway, and one of another namespace": {
+        "traffic": {
+            "parentRefs": [
+                *(GATEWAY | {"sectionName": name} for name in ("http", "https")),
+                GATEWAY | {"namespace": "infra", "port": 443},
+            ],
+            "hostnames": ["fraud.example.com", "*.models.example.com"],
+        }
+    },
     "https with a query": {"model__uri": "https://host/m.onnx?token=a@b"},
 }
 

@@ -22,7 +22,7 @@ import httpx
 import pytest
 import yaml
 from hack import install
-from hack.local import ControlPlane, binaries
+from hack.local import ControlPlane, binaries, gateway
 from hack.local.certificates import kubeconfig
 from hack.local.waiting import wait_until
 
@@ -32,9 +32,11 @@ from modelway.api.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
     DISRUPTION_BUDGET,
+    HTTP_ROUTE,
     LEASE,
     MODEL_DEPLOYMENT,
     NETWORK_POLICY,
+    OPTIONAL_KINDS,
     POD,
     SERVICE,
     Kind,
@@ -255,6 +257,7 @@ def installed(cluster: Cluster) -> Cluster:
     """
     cluster.make_namespace(SYSTEM, **{"pod-security.kubernetes.io/enforce": "restricted"})
     cluster.kubectl("apply", "-f", str(ROOT / "crds"))
+    cluster.kubectl("apply", "--server-side", "-f-", stdin=gateway.gateway_api_crds())
     cluster.install()
     cluster.make_namespace(MODELS)
     return cluster
@@ -410,6 +413,7 @@ ADDITIONS: dict[Kind, Object] = {
     DISRUPTION_BUDGET: {"spec": {"maxUnavailable": None, "minAvailable": 1}},
     NETWORK_POLICY: {"spec": {"egress": [{"ports": [{"port": 53, "protocol": "UDP"}]}]}},
     AUTOSCALER: {"spec": {"behavior": {"scaleDown": {"selectPolicy": "Disabled"}}}},
+    HTTP_ROUTE: {"spec": {"hostnames": ["added.example.com"]}},
 }
 """What server-side apply cannot take out of a child, so that it is put back as a whole. A ControllerRevision's content
 is immutable: the API server itself refuses such a change."""
@@ -418,7 +422,7 @@ is immutable: the API server itself refuses such a change."""
 def children_of(cluster: Cluster, name: str) -> dict[tuple[Kind, str], Object]:
     return {
         (kind, obj["metadata"]["name"]): obj
-        for kind in CHILD_KINDS
+        for kind in (*CHILD_KINDS, *OPTIONAL_KINDS)
         for obj in cluster.get(kind.path(MODELS) + f"?labelSelector={LABEL_NAME}={name}")["items"]
     }
 
@@ -445,7 +449,8 @@ def test_every_right_of_the_operator_is_used_and_it_lacks_none(installed: Cluste
 def live_through_everything(cluster: Cluster) -> None:
     """A ModelDeployment's life: created, repaired, updated, deleted; beside one whose pod is in trouble and a routed one."""
     iris = model_deployment("iris", autoscaling={"minReplicas": 1, "maxReplicas": 3}, revisionHistoryLimit=0)
-    cluster.create(MODELS, iris, MODEL_DEPLOYMENT)
+    traffic = {"parentRefs": [{"name": "public", "namespace": "infra"}]}
+    cluster.create(MODELS, iris | {"spec": iris["spec"] | {"traffic": traffic}}, MODEL_DEPLOYMENT)
     by_hand = model_deployment("by-hand", annotations={"test.modelway.dev/status": "by-hand"})
     cluster.create(MODELS, by_hand, MODEL_DEPLOYMENT)
     routed = model_deployment("routed")
@@ -457,7 +462,7 @@ def live_through_everything(cluster: Cluster) -> None:
     repair_lost_labels(cluster)
     remove_leftovers(cluster, owner=ready)
 
-    update = {"model": {"version": "2"}, "serving": {"autoscaling": None, "replicas": 1}}
+    update = {"model": {"version": "2"}, "serving": {"autoscaling": None, "replicas": 1}, "traffic": None}
     cluster.patch(MODEL_DEPLOYMENT, MODELS, "iris", {"spec": update})
     replace_other_bytes(cluster)
     tell_the_same_trouble_twice(cluster)
@@ -499,7 +504,7 @@ def content(obj: Object) -> Object:
 def repair_lost_labels(cluster: Cluster) -> None:
     """A child that has lost the label by which it is watched is found again where it should be made anew."""
     names = [*children_of(cluster, "iris")]
-    assert {kind for kind, _ in names} == set(CHILD_KINDS)
+    assert {kind for kind, _ in names} == {*CHILD_KINDS, *OPTIONAL_KINDS}
     for kind, name in names:
         cluster.patch(kind, MODELS, name, {"metadata": {"labels": {LABEL_MANAGED_BY: None}}})
     for kind, name in names:
@@ -662,6 +667,27 @@ def test_an_operator_of_some_namespaces_works_with_rights_in_these_alone(install
         operator.stop()
     assert refused(cluster, TENANT) == []
     assert "status" not in cluster.get(MODEL_DEPLOYMENT.path(MODELS, "not-ours"))
+
+
+def test_without_the_right_to_routes_the_operator_says_so_and_serves(installed: Cluster) -> None:
+    """A role of somebody's own (`rbac.create: false`) that was not kept up to date."""
+    cluster = installed
+    role = cluster.get(f"{RIGHTS}/clusterroles/{install.RELEASE}")
+    role["metadata"].pop("managedFields", None)
+    role["rules"] = [rule for rule in role["rules"] if HTTP_ROUTE.plural not in rule["resources"]]
+    cluster.kubectl("replace", "-f-", stdin=json.dumps(role))
+    try:
+        with cluster.operator(SYSTEM) as operator:
+            routed = model_deployment("forbidden")
+            traffic = {"parentRefs": [{"name": "public"}]}
+            cluster.create(MODELS, routed | {"spec": routed["spec"] | {"traffic": traffic}}, MODEL_DEPLOYMENT)
+            status = cluster.until_ready("forbidden", namespace=MODELS)["status"]
+            told = next(one for one in status["conditions"] if one["type"] == "RouteAccepted")
+            assert (told["status"], told["reason"]) == ("False", "GatewayAPIForbidden")
+            cluster.delete(MODEL_DEPLOYMENT, MODELS, "forbidden")
+            operator.stop()
+    finally:
+        cluster.install()
 
 
 def test_uninstalling_leaves_the_models_as_they_are(installed: Cluster) -> None:

@@ -158,6 +158,19 @@ async def test_what_was_asked_is_counted_by_what_came_of_it(envoy, a, b):
     assert reading.epoch == envoy.epoch
 
 
+async def test_a_router_tells_how_many_pods_it_has_found_and_holds_for_well(envoy, a):
+    port = free_port()
+    envoy.give(Split(of(a, A), backend(B, port)))
+
+    async def told(expected):
+        return (await envoy.read()).healthy == expected
+
+    async with envoy:
+        await envoy.until(lambda: told({A: 1, B: 0, f"{B}-shadow": 0}), "nobody listens at the candidate's port")
+        async with upstream("b", port=port):
+            await envoy.until(lambda: told({A: 1, B: 1, f"{B}-shadow": 1}), "the candidate's pod is found")
+
+
 async def test_a_reading_under_load_makes_nobody_slow(envoy, a):
     envoy.give(Split(of(a, A)))
     async with envoy:

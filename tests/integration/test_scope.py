@@ -1,9 +1,12 @@
 """An operator looks after the namespaces that it is told to, and no others."""
 
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
+from modelway.api.kinds import HTTP_ROUTE
+from support.cluster import spec_of
 from support.operator import operating
 
 
@@ -25,6 +28,24 @@ def test_it_works_in_its_namespaces_only(cluster, three, log, watched):
         mine[0].rest()
         assert {write.namespace for write in cluster.writes(mark)} == {namespace.name for namespace in mine}
     assert all("status" not in namespace.deploy(name="other").live for namespace in others)
+
+
+def test_optional_kinds_are_found_in_each_of_them(cluster, three, log):
+    mine, others = three[:2], three[2:]
+    spec = spec_of(traffic={"parentRefs": [{"name": "public"}]})
+    soon = "import modelway.kube.reflector as reflector; reflector._UNSERVED_PAUSE = 2"
+    with operating(cluster, log, namespaces=[namespace.name for namespace in mine], prelude=soon):
+        deployed = [namespace.deploy(spec) for namespace in (*mine, *others)]
+        for one in deployed[:2]:
+            one.wait_until_served()
+            assert one.condition("RouteAccepted") == ("False", "GatewayAPIMissing")
+        cluster.install_gateway_api()
+        try:
+            for one in mine:
+                one.wait_for(partial(one.get, HTTP_ROUTE, "fraud"), what="the route is made")
+            assert others[0].get(HTTP_ROUTE, "fraud") is None
+        finally:
+            cluster.remove_gateway_api()
 
 
 def test_a_dozen_namespaces_are_not_too_many(cluster, log):

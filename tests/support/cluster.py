@@ -18,10 +18,20 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import yaml
-from hack.local import ControlPlane, binaries
+from hack.local import ControlPlane, binaries, gateway
 
 from modelway.api.crd import render
-from modelway.api.kinds import CHILD_KINDS, DEPLOYMENT, EVENT, LEASE, MODEL_DEPLOYMENT, POD, Kind
+from modelway.api.kinds import (
+    CHILD_KINDS,
+    DEPLOYMENT,
+    EVENT,
+    HTTP_ROUTE,
+    LEASE,
+    MODEL_DEPLOYMENT,
+    OPTIONAL_KINDS,
+    POD,
+    Kind,
+)
 from modelway.api.names import CONTAINER_FETCH
 from modelway.plan import Object
 from support.builders import DIGEST, changed
@@ -38,7 +48,7 @@ LIMIT_RANGE = Kind("v1", "LimitRange", "limitranges")
 KINDS = {
     kind.name: kind
     for kind in (
-        *(*CHILD_KINDS, MODEL_DEPLOYMENT, POD, EVENT, LEASE),
+        *(*CHILD_KINDS, *OPTIONAL_KINDS, MODEL_DEPLOYMENT, POD, EVENT, LEASE),
         *(NAMESPACE, CRD, REPLICA_SET, RESOURCE_QUOTA, LIMIT_RANGE),
     )
 }
@@ -205,22 +215,36 @@ class Cluster:
             if error.code != 409:
                 raise
         self.wait_for(self._is_established, what="the CRD is established")
-        self.wait_for(self._is_served, what="ModelDeployments are served")
+        self.wait_for(lambda: self.serves(MODEL_DEPLOYMENT), what="ModelDeployments are served")
 
     def remove_crd(self) -> None:
         """Delete the CRD, and with it all ModelDeployments."""
         self.delete(CRD, None, CRD_NAME)
         self.wait_for(lambda: self.get(CRD, None, CRD_NAME) is None, what="the CRD is gone")
-        self.wait_for(lambda: not self._is_served(), what="ModelDeployments are served no more")
+        self.wait_for(lambda: not self.serves(MODEL_DEPLOYMENT), what="ModelDeployments are served no more")
+
+    def install_gateway_api(self) -> None:
+        """The standard CRDs of the Gateway API, and no controller for them."""
+        for crd in yaml.load_all(gateway.gateway_api_crds(), yaml.CSafeLoader):
+            self.create(crd)
+        self.wait_for(lambda: self.serves(HTTP_ROUTE), what="HTTPRoutes are served")
+
+    def remove_gateway_api(self) -> None:
+        """Delete them, and with them all objects of their kinds."""
+        names = [crd["metadata"]["name"] for crd in yaml.load_all(gateway.gateway_api_crds(), yaml.CSafeLoader)]
+        for name in names:
+            self.delete(CRD, None, name)
+        self.wait_for(lambda: not any(self.get(CRD, None, name) for name in names), what="the CRDs are gone")
+        self.wait_for(lambda: not self.serves(HTTP_ROUTE), what="HTTPRoutes are served no more")
 
     def _is_established(self) -> bool:
         crd = self.get(CRD, None, CRD_NAME) or {}
         conditions = crd.get("status", {}).get("conditions") or ()
         return any(condition["type"] == "Established" and condition["status"] == "True" for condition in conditions)
 
-    def _is_served(self) -> bool:
+    def serves(self, kind: Kind) -> bool:
         try:
-            self.find(MODEL_DEPLOYMENT, None)
+            self.find(kind, None)
         except Refused:
             return False
         return True

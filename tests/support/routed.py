@@ -4,16 +4,24 @@ Routers take their files from the ConfigMap when their annotation tells the kube
 that a router has taken say; each request is counted where it went. Nothing here knows what the plan intends.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from modelway.api.kinds import CONFIG_MAP, SERVICE
 from modelway.api.names import ANNOTATION_ROUTING, LABEL_REVISION, child_name
 from modelway.plan import ChildKey, Object, PodKey
-from modelway.plan.measured import ArmCounters, Measured, RouterReading, ServerReading
+from modelway.plan.measured import (
+    ArmCounters,
+    Measured,
+    MetricsReading,
+    MetricsTarget,
+    RouterReading,
+    ServerReading,
+)
 from modelway.plan.routing.envoy import THRESHOLDS
 from support.builders import NAME, spec
 from support.simulation import Simulation, is_ready, is_router
@@ -25,11 +33,24 @@ ERRORS: Object = {"name": "errors", "errorRate": {"maxIncrease": "1%"}}
 
 @dataclass
 class Behaviour:
-    """How a revision answers: shares of its requests, and classes by their shares."""
+    """How a revision answers: shares of its requests, and classes by their shares.
+
+    `differs` is of copies: how often its class is another than that which the user hears; None: by chance. `unhappy` is
+    what the model's own counters do not count as good.
+    """
 
     errors: float = 0.0
     slow: float = 0.0
     classes: dict[str, float] = field(default_factory=dict)
+    differs: float | None = None
+    unhappy: float = 0.0
+
+
+class Answer(NamedTuple):
+    """Which pod has answered, and the class."""
+
+    pod: str
+    label: str
 
 
 @dataclass
@@ -41,6 +62,10 @@ class Router:
     weights: tuple[tuple[str, int], ...] = ()
     shadow: tuple[str, float] | None = None
     counted: dict[str, list[int]] = field(default_factory=dict)
+    found: dict[str, int] = field(default_factory=dict)
+    """Pods of each revision that it knows of, and sends requests to."""
+    named: dict[str, int] = field(default_factory=dict)
+    """The same as DNS tells by now; known when it is asked the next time."""
 
 
 class RoutedSimulation(Simulation):
@@ -53,7 +78,20 @@ class RoutedSimulation(Simulation):
         self.past: list[dict[str, list[int]]] = []
         """What routers had counted that are gone."""
         self.behaviours: dict[str, Behaviour] = {}
+        self.usual = Behaviour()
+        """How revisions answer of which nothing else was said."""
         self.answered: dict[str, dict[str, int]] = {}
+        self.rings: dict[str, list[tuple[str, str, None]]] = {}
+        """Of each pod: what it has answered to requests that were mirrored."""
+        self.own_counters: dict[str, list[int]] = {}
+        """Of each pod: what it counts itself, all and good."""
+        self.is_scraped = True
+        """Whether Prometheus knows the pods."""
+        self.metrics_failure = ""
+        """Why Prometheus does not answer."""
+        self.mirrored = 0
+        """Requests of which the candidate got a copy."""
+        self._apart = Random(seed)
         self.served: dict[str, int] = {}
         """Users' requests that each revision has answered, ever; what the rollout may have cost."""
         self.lost = 0
@@ -80,6 +118,8 @@ class RoutedSimulation(Simulation):
             if is_new or told:
                 router.versions = versions
                 router.weights, router.shadow = read_routes(live)
+            if is_new:
+                router.found = router.named = self._ready_pods()
 
     def requests(self, number: int) -> None:
         """So many users' requests, through whatever the Service leads to, by chance."""
@@ -108,12 +148,31 @@ class RoutedSimulation(Simulation):
             elif is_router(pod) and name in self.routers and is_ready(pod):
                 router = self.routers[name]
                 arms = {arm: _counters(counted) for arm, counted in router.counted.items()}
-                routers.append(RouterReading(key, self.now, router.epoch, *router.versions, arms))
+                router.found, router.named = router.named, self._ready_pods()
+                routers.append(RouterReading(key, self.now, router.epoch, *router.versions, arms, router.found))
             elif not is_router(pod) and is_ready(pod):
                 revision = pod["metadata"]["labels"][LABEL_REVISION]
                 answers = dict(self.answered.get(name, {}))
-                servers.append(ServerReading(key, self.now, f"epoch-of-{name}", revision, answers, ()))
-        self.measured = Measured(tuple(routers), tuple(servers), tuple(unreachable))
+                ring = self.rings.get(name, [])
+                before = max(0, len(ring) - 200)
+                pairs = tuple(ring[before:])
+                servers.append(ServerReading(key, self.now, f"epoch-of-{name}", revision, answers, pairs, before))
+        self.measured = Measured(tuple(routers), tuple(servers), tuple(unreachable), self._metrics())
+
+    def _metrics(self) -> tuple[MetricsReading, ...]:
+        """What Prometheus tells of each question of the last look: it has just scraped all pods."""
+        measuring = self.last.measuring if self.last is not None else None
+        found = []
+        for question in sorted(measuring.questions) if measuring is not None else ():
+            counted = {name: self.own_counters.get(name) for name in self.pods_of(question.revision)}
+            targets = tuple(
+                MetricsTarget(name, self.now, {"good": one[1]}, {"total": one[0]})
+                for name, one in counted.items()
+                if one is not None and self.is_scraped
+            )
+            failure = self.metrics_failure
+            found.append(MetricsReading(question, self.now, () if failure else targets, failure))
+        return tuple(found)
 
     def restart_router(self, name: str) -> None:
         """The process of a router starts again: it takes the files as they are, and counts from 0."""
@@ -219,6 +278,10 @@ class RoutedSimulation(Simulation):
         running = [name for name, pod in self.pods.items() if is_router(pod) and is_ready(pod)]
         return all(name in self.routers and self.routers[name].versions == versions for name in running)
 
+    def _ready_pods(self) -> dict[str, int]:
+        ready = (pod for pod in self.pods.values() if not is_router(pod) and is_ready(pod))
+        return dict(Counter(pod["metadata"]["labels"][LABEL_REVISION] for pod in ready))
+
     def _through(self, router: Router) -> None:
         draw, chosen = self.random.random() * 100, ""
         for chosen, weight in router.weights:  # noqa: B007 - the last one takes what is left
@@ -228,32 +291,62 @@ class RoutedSimulation(Simulation):
         if not chosen:
             self.lost += 1
             return
-        self._answer(chosen, router.counted.setdefault(chosen, [0] * (3 + len(THRESHOLDS))))
+        arm = router.counted.setdefault(chosen, [0] * (3 + len(THRESHOLDS)))
+        answer = self._answer(chosen, arm, is_found=router.found.get(chosen, 0) > 0)
         if router.shadow is not None and self.random.random() < router.shadow[1]:
             name = router.shadow[0]
             arm = router.counted.setdefault(f"{name}-shadow", [0] * (3 + len(THRESHOLDS)))
-            self._answer(name, arm, is_copy=True)
+            self._pair(answer, self._answer(name, arm, is_copy=True, told=answer))
 
-    def _answer(self, revision: str, counted: list[int] | None, *, is_copy: bool = False) -> None:
-        behaviour = self.behaviours.get(revision, Behaviour())
+    def _pair(self, answer: Answer | None, copy: Answer | None) -> None:
+        """Both servers remember what they have answered to a mirrored request."""
+        self.mirrored += 1
+        for one in (answer, copy):
+            if one is not None:
+                self.rings.setdefault(one.pod, []).append((f"id{self.mirrored}", one.label, None))
+
+    def _answer(
+        self,
+        revision: str,
+        counted: list[int] | None,
+        *,
+        is_copy: bool = False,
+        is_found: bool = True,
+        told: Answer | None = None,
+    ) -> Answer | None:
+        """One request is answered; `told` is what the user hears where this is a copy."""
+        behaviour = self.behaviours.get(revision, self.usual)
         if revision not in self._ready:
             self._ready[revision] = [name for name in self.pods_of(revision) if is_ready(self.pods[name])]
-        pods = self._ready[revision]
+        pods = self._ready[revision] if is_found else []
         failed = not pods or self.random.random() < behaviour.errors
         if not is_copy:
             self.served[revision] = self.served.get(revision, 0) + 1
             self.lost += not pods
+        answer = None
         if pods and not failed and behaviour.classes:
-            label = self.random.choices(list(behaviour.classes), list(behaviour.classes.values()))[0]
-            answered = self.answered.setdefault(self.random.choice(pods), {})
-            answered[f"class:{label}"] = answered.get(f"class:{label}", 0) + 1
+            answer = self._classified(behaviour, pods, told)
+            answered = self.answered.setdefault(answer.pod, {})
+            answered[f"class:{answer.label}"] = answered.get(f"class:{answer.label}", 0) + 1
+        if pods:
+            own = self.own_counters.setdefault(self._apart.choice(pods), [0, 0])
+            own[0] += 1
+            own[1] += not failed and self._apart.random() >= behaviour.unhappy
         if counted is None:
-            return
+            return answer
         took = 20_000 if self.random.random() < behaviour.slow else 20
         counted[0] += 1
         counted[1] += failed
         for index, bound in enumerate(THRESHOLDS):
             counted[3 + index] += took <= bound
+        return answer
+
+    def _classified(self, behaviour: Behaviour, pods: list[str], told: Answer | None) -> Answer:
+        label = self.random.choices(list(behaviour.classes), list(behaviour.classes.values()))[0]
+        if told is not None and behaviour.differs is not None:
+            others = [name for name in behaviour.classes if name != told.label]
+            label = self._apart.choice(others) if self._apart.random() < behaviour.differs else told.label
+        return Answer(self.random.choice(pods), label)
 
     def _next_epoch(self) -> str:
         self._epochs += 1

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from modelway.api.kinds import AUTOSCALER, CONTROLLER_REVISION, DEPLOYMENT, SERVICE
+from modelway.api.kinds import AUTOSCALER, CONTROLLER_REVISION, DEPLOYMENT, SERVICE, Kind, Unserved
 from modelway.api.names import ANNOTATION_DIGEST, ANNOTATION_ROUTING, LABEL_REVISION, PIN_KEY, child_name
 from modelway.api.resource import ModelDeployment
 from modelway.api.status import Status
@@ -45,6 +45,8 @@ class Simulation:
         self.records: tuple[Object, ...] = ()
         self.ledger: Ledger | None = None
         self.measured = Measured()
+        self.unserved: dict[Kind, Unserved] = {}
+        """Optional kinds that this cluster does not have."""
         self.artifacts: defaultdict[str, str] = defaultdict(lambda: DIGEST)
         """What each URI holds."""
         self.happenings: list[Happening] = []
@@ -67,6 +69,7 @@ class Simulation:
             records=self.records,
             measured=self.measured,
             ledger=self.ledger,
+            unserved=dict(self.unserved),
         )
 
     def plan(self, observed: Observed | None = None) -> Plan:

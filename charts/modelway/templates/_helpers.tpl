@@ -72,6 +72,10 @@ app.kubernetes.io/component: operator
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [get, list, watch, create, patch, update, delete]
+# Where the Gateway API is installed; for spec.traffic.parentRefs.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [get, list, watch, create, patch, update, delete]
 # A pod that has fetched other bytes than its revision is pinned to is deleted, and fetches them again.
 - apiGroups: [""]
   resources: [pods]

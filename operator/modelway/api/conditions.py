@@ -21,6 +21,8 @@ class Condition(StrEnum):
     """An object that modelway needs exists already and belongs to somebody else."""
     ARTIFACT_CHANGED = "ArtifactChanged"
     """The URI now holds other bytes than those that the revision is pinned to."""
+    ROUTE_ACCEPTED = "RouteAccepted"
+    """The Gateways that `spec.traffic.parentRefs` names lead requests here. There while the field is given."""
     INVALID_ANNOTATION = "InvalidAnnotation"
     """An annotation of modelway's says something that cannot be acted on."""
 
@@ -115,6 +117,16 @@ class Reason(StrEnum):
     # InvalidAnnotation
     UNKNOWN_REVISION = "UnknownRevision"
     """It names a revision that this ModelDeployment has never had, or a step that the rollout does not have."""
+
+    # RouteAccepted; beside these, the reasons of the Gateways' own controllers
+    ACCEPTED = "Accepted"
+    """All Gateways have accepted the HTTPRoute and found the Service."""
+    PENDING = "Pending"
+    """The HTTPRoute is not made yet, or a Gateway's controller has not said anything about it."""
+    GATEWAY_API_MISSING = "GatewayAPIMissing"
+    """The cluster does not have the kind HTTPRoute in gateway.networking.k8s.io/v1."""
+    GATEWAY_API_FORBIDDEN = "GatewayAPIForbidden"
+    """The operator may not list HTTPRoutes."""
 
     # no trouble
     AS_EXPECTED = "AsExpected"

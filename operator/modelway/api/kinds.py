@@ -1,6 +1,7 @@
 """The kinds of objects that modelway makes or watches, as the API server knows them."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from modelway.api.names import GROUP, KIND, PLURAL, VERSION
@@ -35,6 +36,7 @@ POD: Final = Kind("v1", "Pod", "pods")
 DISRUPTION_BUDGET: Final = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 NETWORK_POLICY: Final = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 AUTOSCALER: Final = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+HTTP_ROUTE: Final = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 LEASE: Final = Kind("coordination.k8s.io/v1", "Lease", "leases")
 EVENT: Final = Kind("events.k8s.io/v1", "Event", "events")
 
@@ -48,3 +50,15 @@ CHILD_KINDS: Final = (
     AUTOSCALER,
 )
 """Kinds that modelway writes and repairs. Pods are watched too, but belong to their Deployments."""
+
+OPTIONAL_KINDS: Final = (HTTP_ROUTE,)
+"""Kinds that modelway writes and repairs where the cluster has them; they may come and go."""
+
+
+class Unserved(StrEnum):
+    """Why a kind cannot be used at present."""
+
+    NOT_INSTALLED = "NotInstalled"
+    """The API server does not know it: its CRD is not there, or not in this version."""
+    FORBIDDEN = "Forbidden"
+    """The operator's account may not list it."""

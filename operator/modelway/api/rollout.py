@@ -4,9 +4,10 @@ Read by `plan.rollout`, which keeps a snapshot of it for the time of a rollout. 
 docs/statistics.md what the rates promise.
 """
 
+import re
 from typing import Annotated, Final, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from modelway.api.base import Model, Rule, list_map, rules
 from modelway.api.units import Duration, PartPercent, Percent
@@ -107,14 +108,66 @@ class Predictions(Model):
     """By how many percentage points the share of any class or range may differ."""
 
 
+SELECTOR: Final = (
+    "^[a-zA-Z_:][a-zA-Z0-9_:]*"
+    r'\{ *[a-zA-Z_][a-zA-Z0-9_]* *(=~|!~|!=|=) *"([^"\\\n]|\\["\\])*"'
+    r'( *, *[a-zA-Z_][a-zA-Z0-9_]* *(=~|!~|!=|=) *"([^"\\\n]|\\["\\])*")* *,? *\}$'
+)
+"""A name and matchers, and nothing of what else there is in PromQL: what is sent is certain to be one selector."""
+_NO_SELECTOR: Final = (
+    'must be one selector of counters, such as requests_total{pod=~"$name-$revision-.*"}: '
+    "no functions, ranges or sums, for modelway takes the differences itself"
+)
+
+
+_NO_REVISION: Final = "must have $revision in a matcher: else it selects the same of both revisions"
+
+
+def _checked_selector(text: str) -> str:
+    """Also of what was written beside the API server: the record of a rollout is read by this as well."""
+    if re.fullmatch(SELECTOR, text) is None:
+        raise ValueError(_NO_SELECTOR)
+    return text
+
+
+Selector = Annotated[
+    str,
+    AfterValidator(_checked_selector),
+    Field(
+        min_length=3,
+        max_length=1024,
+        json_schema_extra=rules(
+            Rule(f"self.matches(r'{SELECTOR}')", _NO_SELECTOR),
+            Rule("self.contains('$revision')", _NO_REVISION),
+        ),
+    ),
+]
+
+
+class Prometheus(Model):
+    """Compares shares of what the cluster's Prometheus has counted: total less good is bad."""
+
+    good: Selector
+    """Selector of the counters of what was good, such as
+    `answers_total{pod=~"$name-$revision-.*",result="ok"}`. `$namespace`, `$name` and `$revision` are filled in, and a
+    matcher for the namespace of the ModelDeployment is added to it."""
+
+    total: Selector
+    """Selector of the counters of all, good and bad, of the same processes."""
+
+    max_increase: PartPercent
+    """By how many percentage points more of the candidate's may be bad."""
+
+
 class Check(Model):
-    """What must not get worse: exactly one of errorRate, latency and predictions."""
+    """What must not get worse: exactly one of errorRate, latency, predictions and prometheus."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             Rule(
-                "[has(self.errorRate), has(self.latency), has(self.predictions)].exists_one(given, given)",
-                "exactly one of errorRate, latency and predictions must be given",
+                "[has(self.errorRate), has(self.latency), has(self.predictions), has(self.prometheus)]"
+                ".exists_one(given, given)",
+                "exactly one of errorRate, latency, predictions and prometheus must be given",
             )
         )
     )
@@ -130,6 +183,9 @@ class Check(Model):
 
     predictions: Predictions | None = None
     """Compare the distribution of the answers; needs the built-in server."""
+
+    prometheus: Prometheus | None = None
+    """Compare counters of the model's own; needs the operator to know the cluster's Prometheus."""
 
     on_harm: Literal["Rollback", "Hold"] | None = None
     """What happens when the check is Harmful: `Rollback`, or `Hold`, which takes all weight off the candidate and waits

@@ -397,6 +397,14 @@ class Spec(Model):
                 "a check of predictions needs the built-in server, which counts answers: leave it out with container",
                 field=".rollout.checks",
             ),
+            Rule(
+                "!(has(self.serving.container) && has(self.serving.container.protocol)"
+                " && self.serving.container.protocol == 'GRPC' && has(self.traffic) && has(self.traffic.parentRefs)"
+                " && size(self.traffic.parentRefs) > 0)",
+                "an HTTPRoute carries HTTP: leave parentRefs out with protocol: GRPC, and write a GRPCRoute that leads"
+                " to port 9000 of the Service",
+                field=".traffic.parentRefs",
+            ),
         )
     )
 

@@ -122,6 +122,20 @@ class CheckCounts(Model):
     """How many of them were bad."""
 
 
+class PairCounts(Model):
+    """What both revisions answered to the same requests, of which one got a copy."""
+
+    pairs: Annotated[int, Field(ge=0)]
+    """Pairs of answers so far."""
+
+    differing: Annotated[int, Field(ge=0)] | None = None
+    """In how many of them the classes differ; left out where the answers have none."""
+
+    score_shift: Annotated[str, Field(max_length=8)] | None = None
+    """How far the scores lie apart on average, as a part of all scores that the stable revision gives; left out where
+    there are none."""
+
+
 class CheckStatus(Model):
     """What a check says."""
 
@@ -137,6 +151,9 @@ class CheckStatus(Model):
 
     stable: CheckCounts | None = None
     """Of the stable revision, in the same time."""
+
+    pairs: PairCounts | None = None
+    """Of requests that both have answered, for a check of predictions in a step with shadow."""
 
     message: Annotated[str, Field(max_length=1024)] | None = None
     """What has shifted most, for a check of predictions."""

@@ -12,6 +12,7 @@ import random
 import signal
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
@@ -19,12 +20,13 @@ import aiohttp
 import structlog
 import uvloop
 
-from modelway.api.kinds import CHILD_KINDS, MODEL_DEPLOYMENT, POD
+from modelway.api.kinds import CHILD_KINDS, MODEL_DEPLOYMENT, OPTIONAL_KINDS, POD
 from modelway.api.names import MANAGED_SELECTOR
 from modelway.controller.health import Health
 from modelway.controller.host import Host, NoClusterError, find_connection
 from modelway.controller.measuring import Measurer, Reading
 from modelway.controller.metrics import Metrics, make_metrics
+from modelway.controller.prometheus import Prometheus
 from modelway.controller.queue import Queue
 from modelway.controller.reconciler import Reconciler
 from modelway.controller.routers import Routers
@@ -90,7 +92,13 @@ class Operator:
         self._queue: Queue[Owner] = Queue(metrics=self._metrics.queue, seed=seed)
         self._pods = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         self._routers, self._servers = Routers(self._pods, clock=_now), Servers(self._pods, clock=_now)
-        self._measurer = Measurer(self._ask, on_news=self._queue.add)
+        prometheus = Prometheus(
+            self._pods,
+            url=settings.prometheus_url,
+            token_file=Path(settings.prometheus_token_file) if settings.prometheus_token_file else None,
+            clock=_now,
+        )
+        self._measurer = Measurer(self._ask, on_news=self._queue.add, ask_metrics=prometheus.ask)
         self._reconciler = Reconciler(
             self._client,
             self._store,
@@ -102,6 +110,7 @@ class Operator:
                 router_image=settings.router_image,
                 cluster_domain=settings.cluster_domain,
                 namespace=settings.namespace,
+                prometheus_namespace_label=settings.prometheus_namespace_label,
             ),
             self._measurer,
             self._metrics.rollouts,
@@ -116,8 +125,9 @@ class Operator:
                 selector="" if kind == MODEL_DEPLOYMENT else MANAGED_SELECTOR,
                 on_change=self._changed_resource if kind == MODEL_DEPLOYMENT else self._changed_child,
                 seed=seed,
+                optional=kind in OPTIONAL_KINDS,
             )
-            for kind in (MODEL_DEPLOYMENT, *CHILD_KINDS, POD)
+            for kind in (MODEL_DEPLOYMENT, *CHILD_KINDS, *OPTIONAL_KINDS, POD)
             for namespace in (settings.watch_namespaces or (None,))
         ]
         self._host = Host(namespaces=settings.watch_namespaces, on_event=self._told_by_host)

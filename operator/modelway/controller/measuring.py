@@ -7,21 +7,34 @@ last reading of each. What could not be asked is said, never guessed.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
 
 from modelway.kube.store import Owner
-from modelway.plan.measured import Measured, Measuring, RouterReading, ServerReading, Target
+from modelway.plan.measured import (
+    Measured,
+    Measuring,
+    MetricsReading,
+    Question,
+    RouterReading,
+    ServerReading,
+    Target,
+)
 
 _log = structlog.get_logger(__name__)
 
 Reading = RouterReading | ServerReading
 Ask = Callable[[Target], Awaitable[Reading]]
+AskMetrics = Callable[[Question], Awaitable[MetricsReading]]
 
 _AT_ONCE: Final = 64
 """Pods that are asked at the same time, of all rollouts together."""
+
+
+METRICS_SECONDS: Final = 10.0
+"""Between two questions to Prometheus, whatever the pods are asked: it learns of nothing more often."""
 
 
 class UnreachableError(Exception):
@@ -32,8 +45,14 @@ class UnreachableError(Exception):
 class _Followed:
     wanted: Measuring
     measured: Measured = field(default_factory=Measured)
+    metrics: tuple[MetricsReading, ...] = ()
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
+    metrics_task: asyncio.Task[None] | None = None
+
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        return [task for task in (self.task, self.metrics_task) if task is not None]
 
 
 class Measurer:
@@ -42,10 +61,12 @@ class Measurer:
     Args:
         ask: reads one pod; raises UnreachableError.
         on_news: told whose readings are new, after each round.
+        ask_metrics: asks Prometheus; whatever goes wrong is in its reading.
     """
 
-    def __init__(self, ask: Ask, *, on_news: Callable[[Owner], None]) -> None:
+    def __init__(self, ask: Ask, *, on_news: Callable[[Owner], None], ask_metrics: AskMetrics) -> None:
         self._ask = ask
+        self._ask_metrics = ask_metrics
         self._on_news = on_news
         self._followed: dict[Owner, _Followed] = {}
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -62,25 +83,42 @@ class Measurer:
             followed.wanted = wanted
             if wanted.every < known.every or not wanted.targets <= known.targets:
                 followed.changed.set()
+        if wanted is not None:
+            self._question(owner, self._followed[owner])
 
     def forget(self, owner: Owner) -> None:
         """Ask nobody of `owner` any more."""
         followed = self._followed.pop(owner, None)
-        if followed is not None and followed.task is not None:
-            followed.task.cancel()
+        for task in followed.tasks if followed is not None else ():
+            task.cancel()
 
     def measured(self, owner: Owner) -> Measured:
         """The last readings; nothing of a ModelDeployment that is not followed."""
         followed = self._followed.get(owner)
-        return followed.measured if followed is not None else Measured()
+        return replace(followed.measured, metrics=followed.metrics) if followed is not None else Measured()
 
     async def close(self) -> None:
         """Ask nobody any more."""
-        tasks = [followed.task for followed in self._followed.values() if followed.task is not None]
+        tasks = [task for followed in self._followed.values() for task in followed.tasks]
         self._followed.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _question(self, owner: Owner, followed: _Followed) -> None:
+        """Ask Prometheus by a task of its own, so that its silence keeps nobody waiting for the pods."""
+        if followed.wanted.questions and followed.metrics_task is None:
+            followed.metrics_task = asyncio.create_task(self._keep_questioning(owner, followed))
+        elif not followed.wanted.questions and followed.metrics_task is not None:
+            followed.metrics_task.cancel()
+            followed.metrics_task, followed.metrics = None, ()
+
+    async def _keep_questioning(self, owner: Owner, followed: _Followed) -> None:
+        while True:
+            questions = sorted(followed.wanted.questions)
+            followed.metrics = tuple(await asyncio.gather(*map(self._ask_metrics, questions)))
+            self._on_news(owner)
+            await asyncio.sleep(METRICS_SECONDS)
 
     async def _keep_asking(self, owner: Owner, followed: _Followed) -> None:
         while True:

@@ -148,6 +148,7 @@ class Reconciler:
             records=tuple(map(orjson.loads, memory.records)),
             measured=self._measurer.measured(owner),
             ledger=memory.ledger,
+            unserved=self._store.unserved(owner.namespace),
         )
 
     def _count_decisions(self, before: Status, after: Status) -> None:

@@ -94,10 +94,21 @@ class RolloutMetrics(Collector):
                     if counts is not None:
                         requests.add_metric([*owner, check.name, arm], counts.requests)
                         bad.add_metric([*owner, check.name, arm], counts.bad)
-            for name, of in told.ledger.evidence.items() if told.ledger is not None else ():
-                evidence.add_metric([*owner, name, "harm"], float(np.max(of.log_harm)))
-                evidence.add_metric([*owner, name, "safe"], float(np.min(of.log_safe)))
+            for name, harm, safe in _evidence(told.ledger) if told.ledger is not None else ():
+                evidence.add_metric([*owner, name, "harm"], harm)
+                evidence.add_metric([*owner, name, "safe"], safe)
         yield from (state, weight, live, requests, bad, evidence)
+
+
+def _evidence(ledger: Ledger) -> Iterator[tuple[str, float, float]]:
+    """Of each check the log e-values of harm and safe; of shares and pairs those that come to a decision first."""
+    for name in ledger.evidence.keys() | ledger.paired.keys():
+        shares, paired = ledger.evidence.get(name), ledger.paired.get(name)
+        pairs = paired.seen if paired is not None else ()
+        found = [kind for kind in ((shares,) if shares is not None else (), pairs) if kind]
+        if found:
+            harm = max(float(np.max(one.log_harm)) for kind in found for one in kind)
+            yield name, harm, max(min(float(np.min(one.log_safe)) for one in kind) for kind in found)
 
 
 def _family(name: str, documentation: str, *labels: str) -> GaugeMetricFamily:

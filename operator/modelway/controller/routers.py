@@ -153,6 +153,7 @@ def _reading(target: Target, taken_at: datetime, first: _Answer, second: _Answer
         clusters_version=str(first.values[_CLUSTERS_VERSION]),
         routes_version=str(first.values[_ROUTES_VERSION]),
         arms=_arms(first.values, second.times),
+        healthy=_healthy(first.values),
     )
 
 
@@ -166,6 +167,16 @@ def _arms(values: Mapping[str, Any], times: Mapping[str, Mapping[int, int]]) -> 
     for name, counters in clusters.items():
         arms[name.removesuffix(GRPC)].append(_counters(counters, times.get(name, {}), is_grpc=name.endswith(GRPC)))
     return {arm: _sum(parts) for arm, parts in arms.items()}
+
+
+def _healthy(values: Mapping[str, Any]) -> dict[str, int]:
+    """Pods that can be sent requests, by arm."""
+    found: dict[str, int] = {}
+    for name, value in values.items():
+        if (match := _OF_CLUSTER.fullmatch(name)) and match[1] != _ADMIN and match[2] == "membership_healthy":
+            arm = match[1].removesuffix(GRPC)
+            found[arm] = min(found.get(arm, int(value)), int(value))
+    return found
 
 
 def _counters(of: Mapping[str, int], times: Mapping[int, int], *, is_grpc: bool) -> ArmCounters:

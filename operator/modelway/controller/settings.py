@@ -8,14 +8,24 @@ import os
 import socket
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 _PREFIX = "MODELWAY_"
 
 
 class SettingsError(ValueError):
     """A setting is missing or wrong; the message names the variable."""
+
+
+def _checked_url(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment):
+        raise ValueError("must be the URL of a Prometheus, such as http://prometheus.monitoring:9090")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a password: give a token by MODELWAY_PROMETHEUS_TOKEN_FILE")
+    return url
 
 
 class OperatorSettings(BaseModel):
@@ -41,6 +51,17 @@ class OperatorSettings(BaseModel):
 
     cluster_domain: str = "cluster.local"
     """DNS domain of the cluster; part of `status.url`."""
+
+    prometheus_url: Annotated[str, AfterValidator(_checked_url)] = ""
+    """Where the cluster's Prometheus is, such as `http://prometheus.monitoring:9090`, for checks with `prometheus`.
+    Empty: there is none, and rollouts with such a check wait."""
+
+    prometheus_namespace_label: Annotated[str, Field(pattern="^[a-zA-Z_][a-zA-Z0-9_]*$")] = "namespace"
+    """Label by which Prometheus tells the namespace of what it has scraped. Each query is limited to the namespace of
+    its ModelDeployment by it."""
+
+    prometheus_token_file: str = ""
+    """File with a bearer token for Prometheus, read at each query. Empty: nothing is sent."""
 
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """ModelDeployments that are worked on at once."""

@@ -2,6 +2,7 @@
 
 One reflector a kind and namespace, for the life of the process. It never gives up: whatever happens to the API server
 costs a jittered pause, and deletions that fell into a gap are found by comparing the new list with the store.
+A kind that is optional may be missing, come and go: while it is missing, one list in half a minute finds it again.
 Told `on_change` for each owner of whom something changed; while the first list is read, with `initial=True`.
 """
 
@@ -13,15 +14,17 @@ from time import monotonic
 import aiohttp
 import structlog
 
-from modelway.api.kinds import POD, Kind
+from modelway.api.kinds import POD, Kind, Unserved
 from modelway.api.names import ANNOTATION_ROUTING
 from modelway.kube.client import Client, Object
-from modelway.kube.errors import ApiError, Gone
+from modelway.kube.errors import ApiError, Forbidden, Gone, NotFound
 from modelway.kube.store import Owner, Store
 
 _log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
+_UNSERVED_PAUSE = 30.0
+"""Seconds at most between two looks for a kind that is missing."""
 _SHORTEST_WATCH = 1.0
 """Seconds; a watch that ends sooner and has told nothing is a server that refuses it politely."""
 _WATCH_SECONDS = (300, 600)
@@ -43,6 +46,7 @@ class Reflector:
         selector: str,
         on_change: Callable[[Owner, bool], None],
         seed: random.Random,
+        optional: bool = False,
     ) -> None:
         self._client = client
         self._store = store
@@ -51,8 +55,9 @@ class Reflector:
         self._selector = selector
         self._on_change = on_change
         self._random = seed
+        self._optional = optional
         self.synced = asyncio.Event()
-        """Set when the first list is in the store."""
+        """Set when the first list is in the store, or there is nothing to list."""
         self.alive_at = monotonic()
         """When this task last heard of the server, or noticed that it cannot; on the monotonic clock."""
         self._failures = 0
@@ -67,10 +72,26 @@ class Reflector:
             except Gone:
                 _log.info("watch_expired", kind=self.kind.name, namespace=self._namespace)
                 await self._pause()
+            except (NotFound, Forbidden) as error:
+                await (self._missing(error) if self._optional else self._lost(error))
             except (ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-                told = str(error) or type(error).__name__
-                _log.warning("watch_lost", kind=self.kind.name, namespace=self._namespace, error=told)
-                await self._pause()
+                await self._lost(error)
+
+    async def _lost(self, error: Exception) -> None:
+        told = str(error) or type(error).__name__
+        _log.warning("watch_lost", kind=self.kind.name, namespace=self._namespace, error=told)
+        await self._pause()
+
+    async def _missing(self, error: NotFound | Forbidden) -> None:
+        """Forget what there was, and look again after a while. Without a log line: status says what is missing."""
+        why = Unserved.NOT_INSTALLED if isinstance(error, NotFound) else Unserved.FORBIDDEN
+        initial = not self.synced.is_set()
+        touched = self._store.withdraw(self.kind, self._namespace, why)
+        self._heard()
+        self.synced.set()
+        for owner in touched:
+            self._on_change(owner, initial)
+        await asyncio.sleep(self._random.uniform(_UNSERVED_PAUSE / 2, _UNSERVED_PAUSE))
 
     async def _list(self) -> str:
         objects: list[Object] = []

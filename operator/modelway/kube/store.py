@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from modelway.api.kinds import MODEL_DEPLOYMENT, Kind
+from modelway.api.kinds import MODEL_DEPLOYMENT, Kind, Unserved
 from modelway.api.names import LABEL_NAME
 from modelway.kube.client import Object
 
@@ -58,6 +58,7 @@ class Store:
         self._belongings: dict[Owner, dict[ObjectKey, _Kept]] = {}
         self._gone: dict[str, int] = {}
         """uid to the resourceVersion at which it went."""
+        self._unserved: dict[tuple[Kind, str | None], Unserved] = {}
 
     def resource(self, owner: Owner) -> Object | None:
         """The ModelDeployment itself."""
@@ -81,6 +82,23 @@ class Store:
         """One of them."""
         kept = self._belongings.get(owner, {}).get(key)
         return kept.decoded() if kept else None
+
+    def unserved(self, namespace: str) -> Mapping[Kind, Unserved]:
+        """Optional kinds that cannot be used in `namespace` at present, and why."""
+        return {kind: why for (kind, scope), why in self._unserved.items() if scope in {None, namespace}}
+
+    def withdraw(self, kind: Kind, namespace: str | None, why: Unserved) -> set[Owner]:
+        """Forget all objects of an optional kind, which the API server serves no more, or not to us.
+
+        Returns:
+            The owners for whom that is news: everybody, for each may want an object of it.
+        """
+        for known in self._all(kind, namespace):
+            self.discard(kind, known.decoded())
+        if self._unserved.get((kind, namespace)) == why:
+            return set()
+        self._unserved[kind, namespace] = why
+        return self._owners(namespace)
 
     def put(self, kind: Kind, obj: Object) -> Owner | None:
         """Take in an object.
@@ -136,9 +154,11 @@ class Store:
             version: the list's resourceVersion; what is newer than it was created after and is kept.
 
         Returns:
-            The owners for whom something changed.
+            The owners for whom something changed; everybody, where the kind was not served before.
         """
-        listed, touched = set(), set()
+        listed, touched = set(), set[Owner]()
+        if self._unserved.pop((kind, namespace), None) is not None:
+            touched = self._owners(namespace)
         for obj in objects:
             listed.add(obj["metadata"]["uid"])
             if (owner := self.put(kind, obj)) is not None:
@@ -154,6 +174,9 @@ class Store:
         if kind == MODEL_DEPLOYMENT:
             return self._resources, owner
         return self._belongings.setdefault(owner, {}), ObjectKey(kind, name)
+
+    def _owners(self, namespace: str | None) -> set[Owner]:
+        return {owner for owner in self._resources if namespace in {None, owner.namespace}}
 
     def _bury(self, uid: str, version: int) -> None:
         self._gone[uid] = version

@@ -1,8 +1,8 @@
 """Events for what has changed between the status that stands there and the one that is to stand there. Pure."""
 
-from modelway.api.conditions import Reason
+from modelway.api.conditions import Condition, Reason
 from modelway.api.resource import ModelDeployment
-from modelway.api.status import HistoryEntry, RolloutStatus, Status
+from modelway.api.status import HistoryEntry, RolloutStatus, Status, StatusCondition
 from modelway.plan.types import Happening
 
 _ACTIONS = {"Promoted": "Promote", "Rejected": "Reject", "Superseded": "Supersede"}
@@ -15,6 +15,7 @@ def happenings(resource: ModelDeployment, status: Status) -> tuple[Happening, ..
     result = [_of_entry(entry) for entry in reversed(fresh)]
     if status.rollout is not None:
         result += _of_rollout(before.rollout, status.rollout)
+    result += _of_route(before, status)
     failure = status.failure
     if failure is not None and (
         before.failure is None or (before.failure.reason, before.failure.revision) != (failure.reason, failure.revision)
@@ -31,6 +32,21 @@ def _of_entry(entry: HistoryEntry) -> Happening:
         message=f"revision {entry.revision}{version}: {entry.reason}",
         action=_ACTIONS[entry.result],
     )
+
+
+def _of_route(before: Status, now: Status) -> list[Happening]:
+    """A Gateway that does not lead requests here, or does again."""
+    was, is_now = _route_of(before), _route_of(now)
+    if is_now is None or is_now.status == "Unknown":
+        return []
+    if was is not None and (was.status, was.reason) == (is_now.status, is_now.reason):
+        return []
+    kind = "Normal" if is_now.status == "True" else "Warning"
+    return [Happening(type=kind, reason=is_now.reason, message=is_now.message, action="Route")]
+
+
+def _route_of(status: Status) -> StatusCondition | None:
+    return next((one for one in status.conditions if one.type == Condition.ROUTE_ACCEPTED), None)
 
 
 def _of_rollout(before: RolloutStatus | None, now: RolloutStatus) -> list[Happening]:

@@ -56,6 +56,8 @@ class RouterReading:
         clusters_version: the clusters that are live, as Envoy's `cds.version_text` tells.
         routes_version: the routes that are live, as its `rds.<name>.version_text` tells.
         arms: by name of the Envoy cluster: the revision's hash, or `<hash>-shadow` for mirrored copies.
+        healthy: by the same names, pods that the router has found and holds for well; where an arm has clusters for
+            more than one protocol, the fewest of them.
     """
 
     pod: PodKey
@@ -64,6 +66,7 @@ class RouterReading:
     clusters_version: str
     routes_version: str
     arms: Mapping[str, ArmCounters]
+    healthy: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,56 @@ class ServerReading:
     reference: Mapping[str, int] = field(default_factory=dict)
 
 
+class Question(NamedTuple):
+    """What Prometheus is asked for one check and one revision.
+
+    Attributes:
+        check: name of the check.
+        revision: hash of the revision.
+        good: selector of the counters of what was good, complete as it is sent.
+        total: the same of all.
+    """
+
+    check: str
+    revision: str
+    good: str
+    total: str
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsTarget:
+    """The counters of one scraped process, as they stood at one and the same scrape.
+
+    Attributes:
+        name: the same as long as it is scraped under the same address.
+        taken_at: when it was scraped, UTC.
+        good: counters of what was good, by series.
+        total: counters of all, by series.
+    """
+
+    name: str
+    taken_at: datetime
+    good: Mapping[str, int]
+    total: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsReading:
+    """What Prometheus answered to one question.
+
+    Attributes:
+        question: what it was asked.
+        taken_at: when it was asked, UTC.
+        targets: whatever it has of the revision.
+        failure: why it could not be asked, for people; empty when it could.
+    """
+
+    question: Question
+    taken_at: datetime
+    targets: tuple[MetricsTarget, ...] = ()
+    failure: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """The last reading of every pod that answered.
@@ -100,11 +153,13 @@ class Measured:
         routers: of every router pod.
         servers: of every pod of our server.
         unreachable: pods that should have answered and did not, with the reason, for the message.
+        metrics: of every question to Prometheus.
     """
 
     routers: tuple[RouterReading, ...] = ()
     servers: tuple[ServerReading, ...] = ()
     unreachable: tuple[str, ...] = ()
+    metrics: tuple[MetricsReading, ...] = ()
 
 
 class Target(NamedTuple):
@@ -128,7 +183,14 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Measuring:
-    """What a plan wants to be measured: which pods are asked, and how often, in seconds."""
+    """What a plan wants to be measured.
+
+    Attributes:
+        targets: pods that are asked.
+        every: how often, in seconds.
+        questions: what Prometheus is asked, as often as it is worth it.
+    """
 
     targets: frozenset[Target]
     every: float
+    questions: frozenset[Question] = frozenset()

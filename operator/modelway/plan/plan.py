@@ -24,6 +24,7 @@ from modelway.plan.roles import Roles, last_promotion
 from modelway.plan.rollout.commands import Commands
 from modelway.plan.rollout.decide import decide, position
 from modelway.plan.rollout.look import Look, Road
+from modelway.plan.rollout.questions import questions_of
 from modelway.plan.rollout.steps import Asked
 from modelway.plan.routing import (
     ROLLOUT_SECONDS,
@@ -31,7 +32,10 @@ from modelway.plan.routing import (
     Split,
     backend_of,
     fronted,
+    has_route,
+    http_route,
     live,
+    reach,
     route,
     router_selector,
     server_targets,
@@ -74,6 +78,8 @@ def plan(observed: Observed, *, settings: Settings, now: datetime) -> Plan:
     split = _split(observed, roles, known)
     routing = route(observed, split, serves_already=roles.stable is not None, settings=settings, now=now)
     desired = _children(observed, roles, known, routing, drained=drained is None and routing.is_live)
+    if split is not None and has_route(observed):
+        desired = (*desired, http_route(resource, split))
     kept = {child.key for child in desired}
     status = describe(observed, roles, settings=settings, now=now)
     return Plan(
@@ -86,16 +92,17 @@ def plan(observed: Observed, *, settings: Settings, now: datetime) -> Plan:
         look_again_after=roles.soonest(drained).look_again_after,
         touches=routing.touches,
         ledger=roles.ledger,
-        measuring=_measuring(observed, roles, routing),
+        measuring=_measuring(observed, roles, routing, settings),
     )
 
 
-def _measuring(observed: Observed, roles: Roles, routing: Routing) -> Measuring | None:
+def _measuring(observed: Observed, roles: Roles, routing: Routing, settings: Settings) -> Measuring | None:
     """Whom to ask before the next look: the routers, and where answers are compared the servers of both arms."""
     measuring, ledger = routing.measuring, roles.ledger
     if measuring is None or ledger is None or roles.candidate is None:
         return measuring
-    measuring = replace(measuring, every=min(measuring.every, ROLLOUT_SECONDS))
+    questions = questions_of(ledger, observed.resource.metadata, label=settings.prometheus_namespace_label)
+    measuring = replace(measuring, every=min(measuring.every, ROLLOUT_SECONDS), questions=questions)
     if not any(check.predictions for check in ledger.rollout.checks):
         return measuring
     ours = {revision.hash for revision in roles.in_use() if revision.has_own_server}
@@ -115,6 +122,7 @@ def _road(observed: Observed, known: Mapping[str, Revision], settings: Settings)
         routed=wants_routers(resource.spec),
         is_open=fronted(observed),
         is_live=is_live,
+        reach=lambda revision: reach(observed.measured, revision.hash, observed.pods),
         sticky=traffic is not None and traffic.sticky is not None,
     )
 

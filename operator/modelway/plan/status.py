@@ -15,11 +15,11 @@ from modelway.plan.failures import failure_of_pods, failure_of_refusals, failure
 from modelway.plan.pods import service_ports
 from modelway.plan.revisions import Revision
 from modelway.plan.roles import Roles
-from modelway.plan.routing import leads_to_routers, ready_routers
+from modelway.plan.routing import leads_to_routers, ready_routers, route_verdict
 from modelway.plan.types import ChildKey, Observed, Settings
 
-_Verdict = tuple[bool, Reason | str, str]
-"""Whether a condition holds, why, and the message."""
+_Verdict = tuple[bool | None, Reason | str, str]
+"""Whether a condition holds (None: nobody knows), why, and the message."""
 
 
 def describe(observed: Observed, roles: Roles, *, settings: Settings, now: datetime) -> Status:
@@ -37,6 +37,8 @@ def describe(observed: Observed, roles: Roles, *, settings: Settings, now: datet
         Condition.ARTIFACT_CHANGED: _artifact_changed(observed, roles),
         Condition.INVALID_ANNOTATION: _invalid_annotation(roles),
     }
+    if (accepted := route_verdict(observed, serves=roles.front is not None)) is not None:
+        verdicts[Condition.ROUTE_ACCEPTED] = accepted
     return Status(
         observed_generation=resource.metadata.generation,
         url=_url(observed, roles.front, settings),
@@ -140,8 +142,17 @@ def _in_step(rollout: RolloutStatus, failure: Failure | None) -> _Verdict:
 _NEEDS_HUMAN: Final = frozenset({Reason.CHECK_FAILED, Reason.AWAITING_DECISION, Reason.INCONCLUSIVE})
 
 
+_WITH_ITS_PODS: Final = frozenset({Reason.BAKING, Reason.AWAITING_TIME, Reason.AWAITING_APPROVAL})
+
+
+def _has_its_pods(rollout: RolloutStatus | None) -> bool:
+    """Whether the candidate is at a step that waits for no pod: one that breaks down now is evidence, and no stop."""
+    return rollout is not None and rollout.step is not None and rollout.reason in _WITH_ITS_PODS
+
+
 def _stalled(observed: Observed, stable: Arm | None, roles: Roles, failure: Failure | None) -> _Verdict:
-    blocks = roles.candidate is not None or stable is None or stable.ready == 0 or bool(observed.refusals)
+    waits_for_pods = roles.candidate is not None and not _has_its_pods(roles.rollout)
+    blocks = waits_for_pods or stable is None or stable.ready == 0 or bool(observed.refusals)
     if failure is not None and blocks:
         return True, failure.reason, failure.message
     rollout = roles.rollout
@@ -200,7 +211,8 @@ def _revision_status(arm: Arm | None) -> RevisionStatus | None:
 
 _LONGEST: Final = 2000
 """Characters of a condition's message; some are other people's words."""
-_ALWAYS = {Condition.READY, Condition.RECONCILING, Condition.STALLED}
+_ALWAYS = {Condition.READY, Condition.RECONCILING, Condition.STALLED, Condition.ROUTE_ACCEPTED}
+"""Shown whenever there is a verdict, true or not."""
 
 
 def _conditions(
@@ -213,7 +225,7 @@ def _conditions(
         was = old.get(kind)
         if not holds and was is None and kind not in _ALWAYS:
             continue
-        status: Literal["True", "False"] = "True" if holds else "False"
+        status: Literal["True", "False", "Unknown"] = "Unknown" if holds is None else "True" if holds else "False"
         changed = was is None or was.status != status
         result.append(
             StatusCondition(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from modelway.api.conditions import Reason
-from modelway.api.kinds import Kind
+from modelway.api.kinds import Kind, Unserved
 from modelway.api.resource import ModelDeployment
 from modelway.api.status import Status
 from modelway.plan.measured import Measured, Measuring, PodKey
@@ -50,6 +50,8 @@ class Settings:
     cluster_domain: str = "cluster.local"
     namespace: str = ""
     """Where the operator runs; nobody else reads what the routers count. Empty: everybody may."""
+    prometheus_namespace_label: str = "namespace"
+    """Label by which Prometheus tells the namespace of what it has scraped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Observed:
         records: ControllerRevisions as the last plan had them; what a deleted one is rebuilt from. Empty after a start.
         measured: the last readings of routers and servers.
         ledger: what the last plan knew of the rollout. None after a start: then its last written form is read.
+        unserved: optional kinds that the cluster does not have, or not for us, and why.
     """
 
     resource: ModelDeployment
@@ -73,6 +76,7 @@ class Observed:
     records: tuple[Object, ...] = ()
     measured: Measured = field(default_factory=Measured)
     ledger: Ledger | None = None
+    unserved: Mapping[Kind, Unserved] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,9 @@ def instances(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 def _texts(schema: dict[str, Any]) -> st.SearchStrategy[str]:
     longest = min(schema.get("maxLength", 40), 40)
-    if "pattern" in schema:
-        pattern = re.compile(schema["pattern"].removeprefix("^").removesuffix("$"), re.ASCII)
+    matched = re.search(r"^self\.matches\(r'(.*)'\)$", schema.get("x-kubernetes-validations", [{}])[0].get("rule", ""))
+    if (given := schema.get("pattern") or (matched and matched[1])) is not None:
+        pattern = re.compile(given.removeprefix("^").removesuffix("$"), re.ASCII)
         return st.from_regex(pattern, fullmatch=True).filter(lambda text: len(text) <= longest)
     return st.text(st.characters(codec="ascii"), min_size=schema.get("minLength", 0), max_size=longest)
 

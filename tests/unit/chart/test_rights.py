@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 from hack.generated import ROOT
 
-from modelway.api.kinds import CHILD_KINDS, CONTROLLER_REVISION, EVENT, MODEL_DEPLOYMENT, POD
+from modelway.api.kinds import CHILD_KINDS, CONTROLLER_REVISION, EVENT, MODEL_DEPLOYMENT, OPTIONAL_KINDS, POD
 
 WHOLE_LIFE = {"get", "list", "watch", "create", "patch", "update", "delete"}
 
@@ -28,7 +28,7 @@ def operator_rules(helm):
 
 def test_the_rights_are_those_for_the_kinds_that_the_code_knows(helm):
     status = f"{MODEL_DEPLOYMENT.plural}/status"
-    children = {(kind.group, kind.plural): WHOLE_LIFE for kind in CHILD_KINDS}
+    children = {(kind.group, kind.plural): WHOLE_LIFE for kind in (*CHILD_KINDS, *OPTIONAL_KINDS)}
     assert granted(operator_rules(helm)) == children | {
         (CONTROLLER_REVISION.group, CONTROLLER_REVISION.plural): WHOLE_LIFE - {"update"},
         (MODEL_DEPLOYMENT.group, MODEL_DEPLOYMENT.plural): {"list", "watch"},

@@ -140,7 +140,8 @@ def test_the_pods_can_run_with_the_defaults(helm):
 
 
 def test_every_setting_of_the_operator_is_set_and_understood(helm):
-    environment = environment_of(helm.one("Deployment", watchNamespaces=["a", "b"]))
+    prometheus = {"url": "http://prometheus:9090", "tokenSecret": {"name": "token"}}
+    environment = environment_of(helm.one("Deployment", watchNamespaces=["a", "b"], prometheus=prometheus))
     assert environment.keys() == {f"MODELWAY_{name.upper()}" for name in OperatorSettings.model_fields}
     settings = read_settings(environment)
     assert settings == OperatorSettings(
@@ -148,6 +149,8 @@ def test_every_setting_of_the_operator_is_set_and_understood(helm):
         server_full_image=f"modelway/server-full:{__version__}",
         router_image=f"modelway/router:{__version__}",
         watch_namespaces=("a", "b"),
+        prometheus_url="http://prometheus:9090",
+        prometheus_token_file="/var/run/secrets/modelway.dev/prometheus/token",
         namespace="modelway-system",
         lease_name="modelway",
         identity="modelway-0",
@@ -162,6 +165,9 @@ def test_values_reach_the_settings(helm, everything):
         server_full_image="registry.example:5000/m/server-full:v9",
         router_image="registry.example:5000/m/router:v9",
         cluster_domain="k8s.example",
+        prometheus_url="https://prometheus.example:9090/path",
+        prometheus_namespace_label="kubernetes_namespace",
+        prometheus_token_file="/var/run/secrets/modelway.dev/prometheus/token",
         workers=4,
         namespace="modelway-system",
         lease_name="ways-of-models",

@@ -5,12 +5,22 @@ from datetime import UTC, datetime
 
 from modelway.controller.measuring import Measurer, UnreachableError
 from modelway.kube.store import Owner
-from modelway.plan.measured import Measured, Measuring, PodKey, RouterReading, ServerReading, Target
+from modelway.plan.measured import (
+    Measured,
+    Measuring,
+    MetricsReading,
+    PodKey,
+    Question,
+    RouterReading,
+    ServerReading,
+    Target,
+)
 from support import virtual_time
 
 OWNER = Owner("ml", "fraud")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROUTER = Target(PodKey("router-1", "u1"), "10.0.0.1")
+QUESTION = Question("own", "0b77d1ce", "good{}", "all{}")
 SERVER = Target(PodKey("server-1", "u2"), "10.0.0.2", "0b77d1ce")
 
 
@@ -21,6 +31,7 @@ class Pods:
         self.asked = []
         self.away = set()
         self.hang = set()
+        self.questioned = []
 
     async def ask(self, target):
         self.asked.append((virtual_time.now(), target.pod.name))
@@ -32,6 +43,12 @@ class Pods:
             return RouterReading(target.pod, NOW, "e1", "c1", "r1", {})
         return ServerReading(target.pod, NOW, "e1", target.revision, {}, ())
 
+    async def ask_metrics(self, question):
+        self.questioned.append((virtual_time.now(), question.check))
+        if question in self.hang:
+            await asyncio.Event().wait()
+        return MetricsReading(question, NOW)
+
 
 def story(test):
     """Runs `test` with pods, a measurer and the news that it told."""
@@ -39,7 +56,9 @@ def story(test):
     def run(*args):
         async def told():
             pods, news = Pods(), []
-            measurer = Measurer(pods.ask, on_news=lambda owner: news.append((virtual_time.now(), owner)))
+            measurer = Measurer(
+                pods.ask, on_news=lambda owner: news.append((virtual_time.now(), owner)), ask_metrics=pods.ask_metrics
+            )
             await test(*args, pods, measurer, news)
             await measurer.close()
 
@@ -127,3 +146,41 @@ async def test_a_pod_that_hangs_delays_nobody_else(pods, measurer, news):
     measurer.follow(other, every(10, ROUTER))
     await asyncio.sleep(25)
     assert news == [(0, other), (10, other), (20, other)]
+
+
+@story
+async def test_prometheus_is_asked_every_ten_seconds_however_often_the_pods_are(pods, measurer, news):
+    measurer.follow(OWNER, Measuring(frozenset({ROUTER}), 0.5, frozenset({QUESTION})))
+    await asyncio.sleep(25)
+    assert pods.questioned == [(0, "own"), (10, "own"), (20, "own")]
+    assert len(pods.asked) > 40
+    assert [reading.question for reading in measurer.measured(OWNER).metrics] == [QUESTION]
+
+
+@story
+async def test_a_prometheus_that_hangs_keeps_nobody_waiting_for_the_pods(pods, measurer, news):
+    pods.hang.add(QUESTION)
+    measurer.follow(OWNER, Measuring(frozenset({ROUTER}), 10, frozenset({QUESTION})))
+    await asyncio.sleep(25)
+    assert len(pods.asked) == 3
+    measured = measurer.measured(OWNER)
+    assert (len(measured.routers), measured.metrics) == (1, ())
+
+
+@story
+async def test_without_a_question_prometheus_is_left_alone_and_what_it_said_is_forgotten(pods, measurer, news):
+    measurer.follow(OWNER, Measuring(frozenset({ROUTER}), 10, frozenset({QUESTION})))
+    await asyncio.sleep(1)
+    measurer.follow(OWNER, every(10, ROUTER))
+    await asyncio.sleep(30)
+    assert pods.questioned == [(0, "own")]
+    assert measurer.measured(OWNER).metrics == ()
+
+
+@story
+async def test_nobody_is_questioned_for_what_is_forgotten(pods, measurer, news):
+    measurer.follow(OWNER, Measuring(frozenset({ROUTER}), 10, frozenset({QUESTION})))
+    await asyncio.sleep(1)
+    measurer.forget(OWNER)
+    await asyncio.sleep(30)
+    assert pods.questioned == [(0, "own")]

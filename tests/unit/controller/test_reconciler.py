@@ -40,7 +40,7 @@ class Stage:
             self.store,
             Recorder(self.cluster, instance="operator-1"),
             SETTINGS,
-            Measurer(nobody_answers, on_news=lambda _: None),
+            Measurer(nobody_answers, on_news=lambda _: None, ask_metrics=nobody_answers),
             RolloutMetrics(self.registry),
             clock=lambda: self.seconds,
             now=lambda: NOW + timedelta(seconds=self.seconds),

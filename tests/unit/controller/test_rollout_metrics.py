@@ -1,5 +1,6 @@
 """The metrics of rollouts: there while a rollout is, with its numbers, and gone with it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from modelway.api.status import CheckCounts, CheckStatus, HistoryEntry, LiveWeig
 from modelway.controller.rollout_metrics import RolloutMetrics
 from modelway.kube.store import Owner
 from modelway.plan.rollout.ledger import Ledger
+from modelway.plan.rollout.pairing import Answer, Paired, with_pairs
 from modelway.stats import Counts, Evidence, Tick, update
 from support.builders import NOW
 
@@ -101,3 +103,14 @@ def test_decisions_are_counted_with_the_time_that_they_took(registry, metrics):
     assert registry.get_sample_value("modelway_rollout_decisions_total", {"result": "Promoted"}) == 0
     assert registry.get_sample_value("modelway_rollout_duration_seconds_sum", {"result": "Rejected"}) == 240
     assert registry.get_sample_value("modelway_rollout_duration_seconds_count", {"result": "Rejected"}) == 1
+
+
+def test_evidence_of_pairs_is_told_where_it_comes_to_a_decision_first(registry, metrics):
+    pairs = [(Answer("yes", None), Answer("yes", None))] * 400
+    paired = with_pairs(Paired.begin(0.1), pairs, None)
+    metrics.saw(OWNER, STATUS, replace(ledger(), paired={"errors": paired, "answers": paired}))
+    safe = float(paired.disagreement.log_safe)
+    assert safe > float(evidence().log_safe)
+    for check in ("errors", "answers"):
+        labels = NAMED | {"check": check, "hypothesis": "safe"}
+        assert registry.get_sample_value("modelway_rollout_log_e_value", labels) == pytest.approx(safe)

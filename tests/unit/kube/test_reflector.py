@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from modelway.api.kinds import DEPLOYMENT, POD
+from modelway.api.kinds import DEPLOYMENT, MODEL_DEPLOYMENT, POD, Unserved
 from modelway.kube import client as client_module
 from modelway.kube import reflector as module
-from modelway.kube.errors import Gone, Unavailable
+from modelway.kube.errors import Forbidden, Gone, NotFound, Unavailable
 from modelway.kube.reflector import Reflector
 from modelway.kube.store import Owner, Store
 from support import virtual_time
@@ -40,7 +40,7 @@ def bookmark(version):
 class Watched:
     """A reflector at work on a fake server, and what it has told."""
 
-    def __init__(self, client, kind=DEPLOYMENT) -> None:
+    def __init__(self, client, kind=DEPLOYMENT, *, optional=False) -> None:
         self.store = Store()
         self.told = []
         self.reflector = Reflector(
@@ -51,6 +51,7 @@ class Watched:
             selector="a=b",
             on_change=lambda owner, initial: self.told.append((owner, initial)),
             seed=random.Random(1),
+            optional=optional,
         )
 
     def versions(self):
@@ -190,6 +191,46 @@ class TestNastyStreams:
             assert watched.told == [(FRAUD, True)]
 
 
+class TestOptionalKinds:
+    @pytest.fixture(autouse=True)
+    def _soon(self, monkeypatch):
+        monkeypatch.setattr(module, "_UNSERVED_PAUSE", 0.01)
+
+    @pytest.mark.parametrize(("code", "why"), [(404, Unserved.NOT_INSTALLED), (403, Unserved.FORBIDDEN)])
+    async def test_one_that_is_missing_keeps_nobody_waiting_and_is_found_when_it_comes(self, code, why):
+        api = FakeApi(
+            says(failure(code), code=code),
+            says(failure(code), code=code),
+            listing(child(8), version=9),
+            streams(then="hangs"),
+        )
+        async with watching(api, optional=True) as watched:
+            watched.store.put(MODEL_DEPLOYMENT, child(1, name="fraud"))
+            await until(watched.reflector.synced.is_set)
+            assert watched.store.unserved("ml") == {DEPLOYMENT: why}
+            await api.has_been_asked(4)
+            await until(lambda: watched.versions() == {"fraud-1": 8})
+            assert watched.store.unserved("ml") == {}
+            assert watched.told == [(FRAUD, True), (FRAUD, False)]
+
+    async def test_one_that_goes_away_takes_its_objects_with_it(self):
+        gone = says(failure(404), code=404)
+        api = FakeApi(listing(child(3), version=5), gone, listing(version=9), streams(then="hangs"))
+        async with watching(api, optional=True) as watched:
+            watched.store.put(MODEL_DEPLOYMENT, child(1, name="fraud"))
+            await api.has_been_asked(4)
+            assert watched.told == [(FRAUD, True), (FRAUD, False), (FRAUD, False)], "there, gone, served again"
+            assert watched.versions() == {}
+
+    @pytest.mark.parametrize("error", [NotFound(404, "", ""), Forbidden(403, "", "")], ids=["missing", "forbidden"])
+    def test_one_that_stays_away_is_asked_for_a_few_times_a_minute(self, error, monkeypatch):
+        monkeypatch.setattr(module, "_UNSERVED_PAUSE", 30.0)
+        monkeypatch.setattr(module, "monotonic", virtual_time.now)
+        listed = virtual_time.run(listed_within(600, Scripted(lists=error), optional=True))
+        assert 20 <= len(listed) <= 41
+        assert max(late - early for early, late in itertools.pairwise(listed)) <= 30
+
+
 class Scripted:
     """A client whose watches and lists do as they are told, in virtual time."""
 
@@ -272,8 +313,8 @@ class TestPatience:
         assert virtual_time.run(story()) > 980
 
 
-async def listed_within(seconds, client):
-    task = asyncio.create_task(Watched(client).reflector.run())
+async def listed_within(seconds, client, *, optional=False):
+    task = asyncio.create_task(Watched(client, optional=optional).reflector.run())
     await asyncio.sleep(seconds)
     task.cancel()
     return client.listed

@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelway.api.kinds import DEPLOYMENT, MODEL_DEPLOYMENT, POD, SERVICE
+from modelway.api.kinds import DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT, POD, SERVICE, Unserved
 from modelway.kube.store import ObjectKey, Owner, Store, owner_of
 
 FRAUD = Owner("ml", "fraud")
@@ -162,3 +162,36 @@ class TestOwner:
 
     def test_of_anything_else_it_is_nobody(self):
         assert owner_of(POD, child(1, owner=None)) is None
+
+
+class TestOptionalKinds:
+    @pytest.fixture
+    def two(self, store):
+        for namespace in ("ml", "shop"):
+            store.put(MODEL_DEPLOYMENT, child(1, uid=namespace, name="fraud", namespace=namespace))
+        return store
+
+    def test_it_is_news_for_everybody_that_a_kind_goes_and_that_it_comes(self, two):
+        everybody = {FRAUD, Owner("shop", "fraud")}
+        assert two.withdraw(HTTP_ROUTE, None, Unserved.NOT_INSTALLED) == everybody
+        assert two.unserved("shop") == {HTTP_ROUTE: Unserved.NOT_INSTALLED}
+        assert two.replace(HTTP_ROUTE, None, [], version="9") == everybody
+        assert two.unserved("shop") == {}
+
+    def test_that_it_is_still_away_is_no_news(self, two):
+        two.withdraw(HTTP_ROUTE, None, Unserved.NOT_INSTALLED)
+        assert two.withdraw(HTTP_ROUTE, None, Unserved.NOT_INSTALLED) == set()
+        assert two.withdraw(HTTP_ROUTE, None, Unserved.FORBIDDEN)
+
+    def test_one_namespace_is_not_another(self, two):
+        assert two.withdraw(HTTP_ROUTE, "ml", Unserved.FORBIDDEN) == {FRAUD}
+        assert two.unserved("shop") == {}
+        assert two.replace(HTTP_ROUTE, "shop", [], version="9") == set()
+        assert two.unserved("ml") == {HTTP_ROUTE: Unserved.FORBIDDEN}
+
+    def test_its_objects_are_forgotten_and_may_be_seen_again(self, two):
+        two.put(HTTP_ROUTE, child(5))
+        two.withdraw(HTTP_ROUTE, "ml", Unserved.FORBIDDEN)
+        assert two.belonging(FRAUD, ObjectKey(HTTP_ROUTE, "fraud-1")) is None
+        two.replace(HTTP_ROUTE, "ml", [child(5)], version="9")
+        assert two.belonging(FRAUD, ObjectKey(HTTP_ROUTE, "fraud-1")) is not None

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelway.api.kinds import CONFIG_MAP, DEPLOYMENT, DISRUPTION_BUDGET, NETWORK_POLICY, SERVICE
-from modelway.api.names import ANNOTATION_ROUTING, COMPONENT_ROUTER, LABEL_COMPONENT, child_labels
+from modelway.api.names import ANNOTATION_ROUTING, COMPONENT_ROUTER, LABEL_COMPONENT, LABEL_REVISION, child_labels
 from modelway.api.rollout import Threshold
 from modelway.api.units import seconds
 from modelway.plan import ChildKey, Observed, plan
@@ -23,6 +23,7 @@ from modelway.plan.routing import (
     backend_of,
     fronted,
     live,
+    reach,
     route,
     router_children,
     router_pods,
@@ -270,6 +271,26 @@ def test_a_split_is_live_when_every_ready_router_has_told_so_since_it_was_given(
     assert live(measured(*readings), WANTED, pods) == expected
 
 
+def found(number, **healthy):
+    return replace(reading(WANTED, number), healthy={arm.replace("_", "-"): pods for arm, pods in healthy.items()})
+
+
+REACH_CASES = {
+    "what the router has found of the revision": ([pod()], [found(1, bbbbbbbb=2, aaaaaaaa=1)], 2),
+    "the fewest that any router has found": ([pod(), pod(2)], [found(1, bbbbbbbb=2), found(2, bbbbbbbb=1)], 1),
+    "copies have to arrive as well": ([pod()], [found(1, bbbbbbbb=2, bbbbbbbb_shadow=0)], 0),
+    "a router that has not told anything": ([pod(), pod(2)], [found(1, bbbbbbbb=2)], 0),
+    "one that does not know the revision yet": ([pod()], [found(1, aaaaaaaa=2)], 0),
+    "one that takes no requests does not count": ([pod(), pod(2, ready=False)], [found(1, bbbbbbbb=2)], 2),
+    "no router": ([], [], 0),
+}
+
+
+@pytest.mark.parametrize(("pods", "readings", "expected"), REACH_CASES.values(), ids=REACH_CASES)
+def test_a_revision_is_reached_with_the_pods_that_every_ready_router_has_found(pods, readings, expected):
+    assert reach(measured(*readings), CANDIDATE.revision, pods) == expected
+
+
 TOUCH_CASES = {
     "never told": (pod(), None, True),
     "told": (pod(told=TOLD), None, False),
@@ -363,6 +384,23 @@ def test_routers_are_asked_often_while_something_is_on_its_way():
     moving = route(observed, Split(STABLE, CANDIDATE, 5), serves_already=True, settings=SETTINGS_HERE, now=NOW)
     assert (moving.is_live, moving.measuring.every) == (False, ON_ITS_WAY_SECONDS)
     assert moving.measuring.targets == targets(READY["pods"])
+
+
+def test_routers_are_asked_often_until_they_have_found_the_candidates_pods():
+    split = Split(STABLE, CANDIDATE)
+    wanted = versions(ENVOY, split, SETTINGS_HERE)
+    router = pod(told=f"{wanted.mark}@{NOW.isoformat(timespec='milliseconds')}")
+    labels = child_labels(NAME) | {LABEL_REVISION: CANDIDATE.revision}
+    server = router | {"metadata": router["metadata"] | {"name": "server", "labels": labels}}
+
+    def asked_every(pods, healthy):
+        told = Measured(routers=(replace(reading(wanted), healthy={"bbbbbbbb": healthy}),))
+        observed = Observed(resource=ENVOY, children=service(COMPONENT_ROUTER), pods=pods, measured=told)
+        return route(observed, split, serves_already=True, settings=SETTINGS_HERE, now=NOW).measuring.every
+
+    assert asked_every((router,), 0) == AT_REST_SECONDS
+    assert asked_every((router, server), 0) == ON_ITS_WAY_SECONDS
+    assert asked_every((router, server), 1) == AT_REST_SECONDS
 
 
 def test_requests_go_through_routers_when_the_service_leads_there_and_one_is_ready():

@@ -202,8 +202,20 @@ def _check(check: Object, rollout: Object) -> Check:
         limit=_limit(asked),
         candidate=_count(check.get("candidate")),
         stable=_count(check.get("stable")),
-        message=check.get("message"),
+        message="; ".join(filter(None, (_pairs(check.get("pairs")), check.get("message")))) or None,
     )
+
+
+def _pairs(pairs: Object | None) -> str | None:
+    """What was answered to the same requests."""
+    if pairs is None:
+        return None
+    told = [f"{pairs['pairs']:,} pairs"]
+    if (differing := pairs.get("differing")) is not None:
+        told.append(f"{differing:,} differ")
+    if (shift := pairs.get("scoreShift")) is not None:
+        told.append(f"scores {shift} apart")
+    return ", ".join(told)
 
 
 def _count(count: Object | None) -> Count | None:
@@ -213,7 +225,7 @@ def _count(count: Object | None) -> Count | None:
 def _limit(check: Object) -> str:
     if kind := check.get("latency"):
         return f"+{kind['maxIncrease']} over {kind['threshold']}"
-    if kind := check.get("errorRate"):
+    if kind := check.get("errorRate") or check.get("prometheus"):
         return f"+{kind['maxIncrease']}"
     if kind := check.get("predictions"):
         return f"±{kind['maxShift']} a bin"

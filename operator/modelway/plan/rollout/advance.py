@@ -19,7 +19,7 @@ from modelway.plan.rollout.ledger import Ledger
 from modelway.plan.rollout.look import Look
 from modelway.plan.rollout.pair import pair_of
 from modelway.plan.rollout.steps import NOTHING_ASKED, Asked, asked_at, awaits_approval, index_of, pods_for
-from modelway.plan.rollout.words import of_crashes, of_harm, of_promotion
+from modelway.plan.rollout.words import of_crashes, of_harm, of_promotion, of_word
 
 _HOLDING: Final = frozenset({Reason.NO_DATA, Reason.SOURCE_DOWN, Reason.INCONCLUSIVE, Reason.CANDIDATE_PODS_MISSING})
 _PAUSED: Final = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_TIME})
@@ -50,13 +50,14 @@ def advance(look: Look, roles: Roles, *, by: Rollout) -> Roles:
     counts = rollout.state in {"Progressing", "Holding"} and rollout.reason != Reason.SOURCE_DOWN
     ledger = observed_ledger(look, ledger, stable, candidate, counts=counts and rollout.step is not None)
     if look.commands.abort == candidate.hash:
-        return rejected(look, roles, ledger, Reason.ABORTED, "given up by the annotation modelway.dev/abort")
+        told = of_word(ledger, "given up by the annotation modelway.dev/abort")
+        return rejected(look, roles, ledger, Reason.ABORTED, told)
     if standing.crashes(ledger):
         return rejected(look, roles, ledger, Reason.CRASHING, of_crashes(ledger))
     if rollout.state == "Promoting":
         return take_over(look, roles, ledger)
     if look.commands.promote == candidate.hash and not look.is_frozen:
-        return promoted(look, roles, ledger, "by the annotation modelway.dev/promote")
+        return promoted(look, roles, ledger, of_word(ledger, "by the annotation modelway.dev/promote"))
     if rollout.step is not None and not look.road.routed and _harmed(look, roles, ledger) is None:
         return _begun_again(look, roles, by=by)
     return _starting(look, roles, ledger) if rollout.step is None else _in_step(look, roles, ledger)
@@ -164,7 +165,7 @@ def _next_asked(look: Look, stable: Revision, candidate: Revision, ledger: Ledge
     less = Asked(min(now.weight, target.weight), min(now.shadow, target.shadow))
     if less != now or target == now:
         return less
-    ready = look.has_pods(candidate, needed) and look.is_live(stable, candidate, now)
+    ready = look.has_pods(candidate, needed) and look.may_rise(stable, candidate, now, pods=needed)
     return target if ready else now
 
 

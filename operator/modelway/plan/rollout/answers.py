@@ -1,6 +1,6 @@
 """The check `predictions`: from what the servers counted to bins whose shares can be compared.
 
-The bins are made once, from what the stable arm answered first, or from the profile that came with the model, and are
+The bins are made once, from the profile that came with the model, or from what the stable arm answered first, and are
 kept for the rest of the rollout: bins that moved with the answers would hide what they are to show. Classes and scores
 are two families of bins, and each answer is in one bin of every family that its model has. Every possible answer has a
 bin: of a family nothing is left out, and what the stable arm never answered has bins of its own. Pure.
@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from modelway.api.observations import CLASS, LAST, OTHER, OTHERS, VALUE, bucket_bounds, bucket_in, other_of
+from modelway.api.observations import CLASS, LAST, OTHER, OTHERS, VALUE, bucket_bounds, bucket_in, bucket_of, other_of
 from modelway.stats import bins as share_bins
 from modelway.stats.counts import Counts, Tick
 
@@ -82,6 +82,17 @@ class Bins:
             elif classes and (place := self._of_class(key)) is not None:
                 classes[place] += count
         return (*classes, *scores)
+
+    def shift(self, one: float, other: float) -> float:
+        """How far two scores lie apart, in parts of all there are of the stable arm's: from 0 to 1.
+
+        Raises:
+            ValueError: there are no bins of scores, or one of both is not finite.
+        """
+        if not self.edges:
+            raise ValueError("the answers have no scores to compare")
+        places = (self._of_score(bucket_of(score)) for score in (one, other))
+        return abs(next(places) - next(places)) / len(self.edges)
 
     def to_record(self) -> dict[str, Any]:
         """The bins as JSON."""

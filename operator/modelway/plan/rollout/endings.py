@@ -40,10 +40,10 @@ def take_over(look: Look, roles: Roles, ledger: Ledger) -> Roles:
         return waiting
     if not look.road.routed or (not look.road.is_open and asked == NOTHING_ASKED):
         return _swapped(look, roles, ledger)
-    if not look.is_live(stable, candidate, asked):  # the routers know the candidate before it gets a request
-        return waiting
     if asked == ALL:
-        return _swapped(look, roles, ledger)
+        return _swapped(look, roles, ledger) if look.is_live(stable, candidate, asked) else waiting
+    if not look.may_rise(stable, candidate, asked, pods=full):
+        return waiting
     return _going_on(roles, with_asked(ledger, ALL), pods=full)
 
 
@@ -121,7 +121,7 @@ def _swapped(look: Look, roles: Roles, ledger: Ledger) -> Roles:
         stable=candidate,
         candidate=None,
         rollout=None,
-        ledger=replace(ledger, evidence={}, verdicts={}, routers={}, servers={}, exits={}, crashes=0),
+        ledger=ledger.without_counts(),
         asked=NOTHING_ASKED,
         pods=None,
     )

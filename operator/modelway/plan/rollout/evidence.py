@@ -15,6 +15,8 @@ from modelway.plan.rollout.answers import Bins, fix_bins, merged
 from modelway.plan.rollout.answers import tick as tick_of_answers
 from modelway.plan.rollout.counting import Reading, Window, count
 from modelway.plan.rollout.ledger import Counts, Ledger, Traffic
+from modelway.plan.rollout.metered import asks, due_ticks, with_metrics, without_tick
+from modelway.plan.rollout.pairing import Paired, join, judge_answers, with_pairs
 from modelway.stats import Counts as Counted
 from modelway.stats import Evidence, Rates, Tick, Verdict, judge, update
 from modelway.stats.bins import streams
@@ -44,13 +46,16 @@ def gather(ledger: Ledger, measured: Measured, *, verified: bool, now: datetime)
     if not verified and not _is_news(ledger, measured):
         return ledger  # nothing is known, as after a start; what was certain before stays so
     era = ledger.era if verified else None
+    ledger = replace(ledger, certain_at=(ledger.certain_at or now) if verified else None)
     if verified and not measured.unreachable and _is_news(ledger, measured):
         ledger = replace(ledger, read_at=now)
     routers, window = count(ledger.routers, (_of_router(one, ledger) for one in measured.routers), era=era)
     ledger = replace(ledger, routers=routers)
     if window.seconds:
         ledger = _with_requests(ledger, window, now)
-    return _with_answers(ledger, measured, era) if any(check.predictions for check in ledger.rollout.checks) else ledger
+    if any(check.predictions for check in ledger.rollout.checks):
+        ledger = _with_pairs(_with_answers(ledger, measured, era), measured)
+    return _with_metrics(ledger, measured, now) if asks(ledger) else ledger
 
 
 def _is_news(ledger: Ledger, measured: Measured) -> bool:
@@ -138,19 +143,52 @@ def _with_answers(ledger: Ledger, measured: Measured, era: int | None) -> Ledger
 
 
 def _bins_of(ledger: Ledger, measured: Measured) -> Bins | None:
-    """From all that the stable pods have answered so far, so that bins are there from the start.
+    """From the rows that came with the stable artefact, so that bins are there from the start.
 
-    Where that is too little, from the rows that came with the stable artefact.
+    Where there are none, or too few, from all that the stable pods have answered so far.
     """
     stable = [one for one in measured.servers if one.revision == ledger.stable]
-    answered = fix_bins(merged(one.answers for one in stable))
-    return answered or next((bins for one in stable if (bins := fix_bins(one.reference)) is not None), None)
+    from_maker = next((bins for one in stable if (bins := fix_bins(one.reference)) is not None), None)
+    return from_maker or fix_bins(merged(one.answers for one in stable))
+
+
+def _with_pairs(ledger: Ledger, measured: Measured) -> Ledger:
+    """The evidence of answers to the same request.
+
+    A pair needs no verified window: the request was mirrored, whatever the weights were, or there would be no pair.
+    """
+    marks, pairs = join(ledger.rings, measured.servers, candidate=ledger.candidate, stable=ledger.stable)
+    ledger = replace(ledger, rings=marks)
+    for check in ledger.rollout.checks if pairs else ():
+        if check.predictions is not None:
+            known = ledger.paired.get(check.name) or Paired.begin(margin_of(check))
+            paired = {**ledger.paired, check.name: with_pairs(known, pairs, ledger.bins)}
+            ledger = _judged(replace(ledger, paired=paired), check.name)
+    return ledger
+
+
+def _with_metrics(ledger: Ledger, measured: Measured, now: datetime) -> Ledger:
+    """The evidence of what Prometheus has counted."""
+    ledger = with_metrics(ledger, measured, now=now)
+    for check, tick in due_ticks(ledger, now=now):
+        known = ledger.evidence.get(check.name) or Evidence.begin(margin_of(check))
+        ledger = _updated(without_tick(ledger, check), check.name, known, tick)
+    return ledger
 
 
 def _updated(ledger: Ledger, name: str, evidence: Evidence, tick: Tick) -> Ledger:
-    evidence = update(evidence, tick)
-    verdict = judge(evidence, rates_of(ledger.rollout))
-    return replace(ledger, evidence={**ledger.evidence, name: evidence}, verdicts={**ledger.verdicts, name: verdict})
+    return _judged(replace(ledger, evidence={**ledger.evidence, name: update(evidence, tick)}), name)
+
+
+def _judged(ledger: Ledger, name: str) -> Ledger:
+    """With the verdict of the check `name` as its evidence is now."""
+    rates, evidence = rates_of(ledger.rollout), ledger.evidence.get(name)
+    is_of_answers = any(check.name == name and check.predictions for check in ledger.rollout.checks)
+    if is_of_answers and any(step.shadow for step in ledger.rollout.steps):
+        verdict = judge_answers(evidence, ledger.paired.get(name), rates)
+    else:
+        verdict = judge(evidence, rates) if evidence is not None else Verdict.NO_DATA
+    return replace(ledger, verdicts={**ledger.verdicts, name: verdict})
 
 
 def _smoothed(before: Traffic, candidate: float, stable: float) -> Traffic:
@@ -170,6 +208,8 @@ def margin_of(check: Check) -> float:
         return share(check.latency.max_increase)
     if check.predictions is not None:
         return share(check.predictions.max_shift)
+    if check.prometheus is not None:
+        return share(check.prometheus.max_increase)
     raise ValueError(f"check {check.name} says nothing to compare")  # the schema refuses it
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from modelway.api.kinds import CONFIG_MAP
 from modelway.api.names import EVIDENCE_KEY, EVIDENCE_SUFFIX, child_name
@@ -14,8 +14,11 @@ from modelway.plan.rollout.evidence import gather
 from modelway.plan.rollout.exits import count_exits
 from modelway.plan.rollout.ledger import WRITE_SECONDS, Ledger, Mark, Traffic, Written, content_of, ledger_from
 from modelway.plan.rollout.look import Look
+from modelway.plan.rollout.pairing import RingMark
 from modelway.plan.rollout.steps import Asked
 from modelway.plan.types import ChildKey, Observed
+
+_Mark = TypeVar("_Mark", Mark, RingMark)
 
 _LONGEST_GAP: Final = 120.0
 """Seconds between two looks that count towards maxDuration; for longer the operator was not there to measure."""
@@ -73,6 +76,7 @@ def with_asked(ledger: Ledger, asked: Asked) -> Ledger:
         traffic=Traffic(candidate, total - total * asked.weight / 100.0),
         era=ledger.era + 1,
         live_at=None,
+        certain_at=None,
         exposed=ledger.exposed or asked != Asked(),
     )
 
@@ -131,10 +135,15 @@ def written(ledger: Ledger, *, at_once: bool, now: datetime) -> Ledger:
 
 def _without_gone(ledger: Ledger, look: Look) -> Ledger:
     uids = {pod["metadata"]["uid"] for pod in look.observed.pods}
-    if ledger.routers.keys() | ledger.servers.keys() <= uids:
+    if ledger.routers.keys() | ledger.servers.keys() | ledger.rings.keys() <= uids:
         return ledger
-    return replace(ledger, routers=_left(ledger.routers, uids), servers=_left(ledger.servers, uids))
+    return replace(
+        ledger,
+        routers=_left(ledger.routers, uids),
+        servers=_left(ledger.servers, uids),
+        rings=_left(ledger.rings, uids),
+    )
 
 
-def _left(marks: Mapping[str, Mark], uids: set[str]) -> Mapping[str, Mark]:
+def _left(marks: Mapping[str, _Mark], uids: set[str]) -> Mapping[str, _Mark]:
     return {uid: mark for uid, mark in marks.items() if uid in uids}

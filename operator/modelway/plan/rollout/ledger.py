@@ -6,14 +6,15 @@ that cannot be read, or of another format, is none at all: the evidence begins a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 
 import orjson
 
 from modelway.api.rollout import Rollout
 from modelway.plan.rollout.answers import Bins
+from modelway.plan.rollout.pairing import Paired, RingMark
 from modelway.stats import Evidence, Verdict, from_record, to_record
 from modelway.stats.bins import streams
 
@@ -41,6 +42,19 @@ class Mark:
     era: int | None
     taken_at: datetime
     counts: Mapping[str, Counts]
+
+
+class Pending(NamedTuple):
+    """What Prometheus has counted for a check since its last tick.
+
+    Attributes:
+        since: when the first of it came.
+        candidate, stable: all, and those that were bad.
+    """
+
+    since: datetime
+    candidate: tuple[int, int]
+    stable: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +87,21 @@ class Ledger:
         seen_at: the last look.
         counted: seconds that count towards maxDuration.
         live_at: since when all routers have had what this era asks for.
+        certain_at: the same without a look in between at which that was not certain.
         read_at: when counters could last be read.
+        asked_at: when Prometheus last answered all that it was asked.
         fed_at: when the candidate last had requests.
         missing_at: since when the candidate has not had any ready pod.
         exposed: whether the candidate may have had requests.
         step_requests: requests that the candidate has answered in this step.
         traffic: at today's weight.
         routers, servers: up to where each pod's counters are counted; by the pod's uid.
+        metrics: up to where the counters of each scraped process are counted; by check, revision and process.
+        pending: what of them is in no tick yet; by name of the check.
+        rings: up to where the answers to mirrored requests are paired; by the pod's uid.
         bins: of the answers; fixed as soon as there are enough of them.
         evidence, verdicts: by name of the check.
+        paired: what pairs tell, by name of the check.
         exits: containers' ends that were seen, by the pod's uid.
         crashes: how many of them the candidate is to blame for.
         told_at: when the counts in status were last renewed.
@@ -99,7 +119,9 @@ class Ledger:
     era: int = 0
     counted: float = 0.0
     live_at: datetime | None = None
+    certain_at: datetime | None = None
     read_at: datetime | None = None
+    asked_at: datetime | None = None
     fed_at: datetime | None = None
     missing_at: datetime | None = None
     exposed: bool = False
@@ -107,8 +129,12 @@ class Ledger:
     traffic: Traffic = Traffic()
     routers: Mapping[str, Mark] = field(default_factory=dict)
     servers: Mapping[str, Mark] = field(default_factory=dict)
+    metrics: Mapping[str, Mark] = field(default_factory=dict)
+    pending: Mapping[str, Pending] = field(default_factory=dict)
+    rings: Mapping[str, RingMark] = field(default_factory=dict)
     bins: Bins | None = None
     evidence: Mapping[str, Evidence] = field(default_factory=dict, compare=False)
+    paired: Mapping[str, Paired] = field(default_factory=dict, compare=False)
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     exits: Mapping[str, int] = field(default_factory=dict)
     crashes: int = 0
@@ -118,6 +144,22 @@ class Ledger:
     def is_of(self, stable: str, candidate: str) -> bool:
         """Whether it is about these two revisions."""
         return (self.stable, self.candidate) == (stable, candidate)
+
+    def without_counts(self) -> Self:
+        """It once nothing is compared any more."""
+        return replace(
+            self,
+            evidence={},
+            paired={},
+            verdicts={},
+            routers={},
+            servers={},
+            metrics={},
+            pending={},
+            rings={},
+            exits={},
+            crashes=0,
+        )
 
 
 def content_of(ledger: Ledger) -> str:
@@ -138,8 +180,12 @@ def content_of(ledger: Ledger) -> str:
         "traffic": [ledger.traffic.candidate, ledger.traffic.stable],
         "routers": {uid: _of_mark(mark) for uid, mark in ledger.routers.items()},
         "servers": {uid: _of_mark(mark) for uid, mark in ledger.servers.items()},
+        "metrics": {name: _of_mark(mark) for name, mark in ledger.metrics.items()},
+        "pending": {name: [one.since.isoformat(), one.candidate, one.stable] for name, one in ledger.pending.items()},
+        "rings": {uid: list(mark) for uid, mark in ledger.rings.items()},
         "bins": ledger.bins.to_record() if ledger.bins is not None else None,
         "evidence": {name: to_record(evidence) for name, evidence in ledger.evidence.items()},
+        "paired": {name: paired.to_record() for name, paired in ledger.paired.items()},
         "verdicts": dict(ledger.verdicts),
         "exits": dict(ledger.exits),
         "crashes": ledger.crashes,
@@ -170,8 +216,12 @@ def ledger_from(content: str) -> Ledger | None:
             traffic=Traffic(*map(float, plain["traffic"])),
             routers={str(uid): _mark_from(mark) for uid, mark in plain["routers"].items()},
             servers={str(uid): _mark_from(mark) for uid, mark in plain["servers"].items()},
+            metrics={str(name): _mark_from(mark) for name, mark in plain.get("metrics", {}).items()},
+            pending={str(name): _pending_from(one) for name, one in plain.get("pending", {}).items()},
+            rings={str(uid): RingMark(str(epoch), int(n)) for uid, (epoch, n) in plain.get("rings", {}).items()},
             bins=Bins.from_record(plain["bins"]) if plain["bins"] is not None else None,
             evidence={str(name): from_record(record) for name, record in plain["evidence"].items()},
+            paired={str(name): Paired.from_record(one) for name, one in plain.get("paired", {}).items()},
             verdicts={str(name): Verdict(verdict) for name, verdict in plain["verdicts"].items()},
             exits={str(uid): int(count) for uid, count in plain["exits"].items()},
             crashes=int(plain["crashes"]),
@@ -192,7 +242,7 @@ def _fits(ledger: Ledger, name: str, evidence: Evidence) -> bool:
     return evidence.safe.shape == expected
 
 
-_TIMES: Final = ("seen_at", "live_at", "read_at", "fed_at", "missing_at", "told_at")
+_TIMES: Final = ("seen_at", "live_at", "certain_at", "read_at", "asked_at", "fed_at", "missing_at", "told_at")
 
 
 def _of_mark(mark: Mark) -> list[Any]:
@@ -212,3 +262,9 @@ def _mark_from(plain: list[Any]) -> Mark:
         taken_at=datetime.fromisoformat(taken_at),
         counts={str(name): tuple(map(int, values)) for name, values in counts.items()},
     )
+
+
+def _pending_from(plain: list[Any]) -> Pending:
+    since, candidate, stable = plain
+    (ours, our_bad), (theirs, their_bad) = candidate, stable
+    return Pending(datetime.fromisoformat(since), (int(ours), int(our_bad)), (int(theirs), int(their_bad)))

@@ -12,6 +12,8 @@ from modelway.plan.types import Observed
 
 IsLive = Callable[[Revision, Revision | None, Asked], bool]
 """Whether every ready router does what is asked for: (stable, candidate, asked)."""
+Reach = Callable[[Revision], int]
+"""How many pods of a revision every ready router has found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,14 @@ class Road:
         routed: they are to go through routers.
         is_open: they do, so that a weight has an effect.
         is_live: whether all routers do what is asked for; only asked when `is_open`.
+        reach: how many pods of a revision all routers have found; only asked when `is_open`.
         sticky: requests of one user stay with one revision, and so depend on each other.
     """
 
     routed: bool
     is_open: bool
     is_live: IsLive
+    reach: Reach
     sticky: bool = False
 
 
@@ -75,6 +79,10 @@ class Look:
     def is_live(self, stable: Revision, candidate: Revision, asked: Asked) -> bool:
         """Whether requests are divided as asked for, now and with certainty."""
         return self.road.is_open and self.road.is_live(stable, candidate, asked)
+
+    def may_rise(self, stable: Revision, candidate: Revision, asked: Asked, *, pods: int) -> bool:
+        """Whether the routers, of which less is `asked` so far, may send `candidate` more: they have found `pods`."""
+        return self.is_live(stable, candidate, asked) and self.road.reach(candidate) >= pods
 
     def left(self, since: datetime, seconds: float) -> float:
         """Seconds until `seconds` after `since`; 0 or less when they are over."""

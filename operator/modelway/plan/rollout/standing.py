@@ -13,6 +13,7 @@ from modelway.plan.rollout.evidence import verdict_of
 from modelway.plan.rollout.exits import MOST_EXITS
 from modelway.plan.rollout.ledger import Ledger
 from modelway.plan.rollout.look import Look
+from modelway.plan.rollout.metered import asks
 from modelway.plan.rollout.steps import Asked, awaits_approval, compares, pause_seconds
 from modelway.stats import Verdict
 
@@ -20,6 +21,8 @@ SILENT_SECONDS: Final = 45.0
 """Without a complete reading for so long, the source of the counters is down."""
 _STARVED_SECONDS: Final = 60.0
 """Without a request for so long, there is no data."""
+_UNSCRAPED_SECONDS: Final = 300.0
+"""The same for what Prometheus scrapes: it takes two scrapes of both revisions, at up to two minutes each."""
 _MISSING_SECONDS: Final = 20.0
 """Without a ready pod for so long, the candidate gets no weight. Until then its failures are counted: a weight that is
 taken away at once would hide exactly the candidate that crashes."""
@@ -58,15 +61,23 @@ def is_late(ledger: Ledger) -> bool:
 
 def is_silent(look: Look, ledger: Ledger) -> bool:
     """Whether the counters cannot be read, though the routers were once seen to have the weight."""
-    heard = max((at for at in (ledger.read_at, ledger.live_at) if at is not None), default=None)
-    return ledger.live_at is not None and heard is not None and look.left(heard, SILENT_SECONDS) <= 0
+    return ledger.live_at is not None and any(
+        look.left(max(at or ledger.live_at, ledger.live_at), SILENT_SECONDS) <= 0 for at in _heard(ledger)
+    )
+
+
+def _heard(ledger: Ledger) -> tuple[datetime | None, ...]:
+    """When each source that is needed last told all that it was asked."""
+    return (ledger.read_at, ledger.asked_at) if asks(ledger) else (ledger.read_at,)
 
 
 def is_starved(look: Look, ledger: Ledger) -> bool:
     """Whether the candidate has had no requests of late, or a check nothing to compare."""
     if ledger.live_at is None or look.left(ledger.live_at, _STARVED_SECONDS) > 0:
         return False
-    nothing = any(verdict_of(ledger, check) is Verdict.NO_DATA for check in ledger.rollout.checks)
+    late = look.left(ledger.live_at, _UNSCRAPED_SECONDS) <= 0
+    checks = (check for check in ledger.rollout.checks if late or check.prometheus is None)
+    nothing = any(verdict_of(ledger, check) is Verdict.NO_DATA for check in checks)
     return nothing or ledger.fed_at is None or look.left(ledger.fed_at, _STARVED_SECONDS) <= 0
 
 

@@ -9,11 +9,13 @@ import numpy as np
 
 from modelway.api.conditions import Reason
 from modelway.api.rollout import DEFAULT_MAX_DURATION, Check
-from modelway.api.status import CheckCounts, CheckStatus, RolloutStatus
+from modelway.api.status import CheckCounts, CheckStatus, PairCounts, RolloutStatus
 from modelway.api.units import seconds
 from modelway.plan.measured import Measured
 from modelway.plan.rollout.evidence import rates_of, verdict_of
 from modelway.plan.rollout.ledger import Ledger
+from modelway.plan.rollout.metered import troubles_of, unseen_of
+from modelway.plan.rollout.pairing import Paired, harmful_by_pairs
 from modelway.plan.rollout.steps import index_of, pause_seconds
 from modelway.stats import Evidence, Traffic, Verdict, forecast, most_shifted
 from modelway.stats.bins import GROWN, SHRUNK
@@ -45,14 +47,27 @@ def of_crashes(ledger: Ledger) -> str:
 
 def of_harm(ledger: Ledger, check: Check) -> str:
     """What a Harmful check has seen."""
-    evidence = ledger.evidence.get(check.name)
+    evidence, paired = ledger.evidence.get(check.name), ledger.paired.get(check.name)
+    pairs = _pairs(paired)
+    if check.predictions is not None and pairs is not None and harmful_by_pairs(evidence, paired):
+        return f"{check.name}: {_pairs_told(pairs)}; allowed is {check.predictions.max_shift}"
     return f"{check.name}: {_numbers(ledger, check, evidence)}" if evidence is not None else f"{check.name} is Harmful"
+
+
+def of_word(ledger: Ledger, word: str) -> str:
+    """What a human has decided by an annotation, and what the checks had counted until then."""
+    told = [
+        f"{check.name}: {_numbers(ledger, check, evidence)}"
+        for check in ledger.rollout.checks
+        if (evidence := ledger.evidence.get(check.name)) is not None
+    ]
+    return "; ".join((word, *told))[:_LONGEST]
 
 
 def of_promotion(ledger: Ledger) -> str:
     """Why the candidate takes over after its last step."""
     if not ledger.rollout.checks:
-        return "all steps are done"
+        return "all steps are done, and there are no checks"
     seen = [ledger.evidence[check.name] for check in ledger.rollout.checks if check.name in ledger.evidence]
     requests = max((int(np.max(one.candidate.requests)) for one in seen), default=0)
     return f"all checks are Safe after {requests:,} requests of the candidate"
@@ -69,8 +84,11 @@ def message_of(rollout: RolloutStatus, ledger: Ledger, measured: Measured) -> st
     at = f"step {step.name}"
     if (sentence := _SENTENCES.get(rollout.reason or "")) is None:
         return _progress_told(ledger, at)
-    pods = "; ".join(measured.unreachable[:_MOST_PODS]) or "no router has answered"
+    troubles = (*troubles_of(ledger, measured), *measured.unreachable)
+    pods = "; ".join(troubles[:_MOST_PODS]) or "no router has answered"
     pause = _time_told(pause_seconds(step) or 0.0)
+    if rollout.reason == Reason.NO_DATA and (unseen := unseen_of(measured)):
+        return f"{at}: Prometheus has nothing for {' and '.join(unseen)}; the weight is kept"[:_LONGEST]
     told = sentence.format(
         at=at, step=step.name, weight=ledger.weight, revision=ledger.candidate, pods=pods, pause=pause
     )
@@ -112,16 +130,38 @@ def _foretold(ledger: Ledger, check: Check, evidence: Evidence, left: float) -> 
 def _check_told(ledger: Ledger, check: Check, *, is_down: bool) -> CheckStatus:
     verdict, evidence = verdict_of(ledger, check), ledger.evidence.get(check.name)
     told = "SourceDown" if is_down and verdict not in {Verdict.SAFE, Verdict.HARMFUL} else verdict.value
+    pairs = _pairs(ledger.paired.get(check.name))
     if evidence is None:
-        return CheckStatus(name=check.name, verdict=told)
+        return CheckStatus(name=check.name, verdict=told, pairs=pairs)
     candidate, stable = _counts(check, evidence)
     return CheckStatus(
         name=check.name,
         verdict=told,
         candidate=candidate,
         stable=stable,
+        pairs=pairs,
         message=_shift_told(ledger, evidence) if check.predictions is not None else None,
     )
+
+
+def _pairs(paired: Paired | None) -> PairCounts | None:
+    if paired is None:
+        return None
+    classes, scores = paired.disagreement, paired.shift
+    return PairCounts(
+        pairs=max(classes.pairs, scores.pairs),
+        differing=round(classes.total) if classes.has_data else None,
+        score_shift=f"{_percent_told(100.0 * scores.mean)}%" if scores.has_data else None,
+    )
+
+
+def _pairs_told(found: PairCounts) -> str:
+    told = []
+    if found.differing is not None:
+        told.append(f"the class differs in {found.differing:,}")
+    if found.score_shift is not None:
+        told.append(f"the score moves by {found.score_shift} of all scores on average")
+    return f"of {found.pairs:,} requests that both have answered, {' and '.join(told)}"
 
 
 def _numbers(ledger: Ledger, check: Check, evidence: Evidence) -> str:
@@ -135,6 +175,9 @@ def _numbers(ledger: Ledger, check: Check, evidence: Evidence) -> str:
     if check.latency is not None:
         what = f"were slower than {check.latency.threshold}"
         return f"{_share_told(candidate)} {what}, {theirs}; allowed is {check.latency.max_increase} more"
+    if check.prometheus is not None:
+        told = f"{_share_told(candidate)} were not good, {theirs}; allowed is {check.prometheus.max_increase} more"
+        return told.replace("requests (", "counted (")
     margin = check.error_rate.max_increase if check.error_rate is not None else ""
     return f"{_share_told(candidate)} failed, {theirs}; allowed is {margin} more"
 
@@ -165,8 +208,11 @@ def _counts(check: Check, evidence: Evidence) -> tuple[CheckCounts, CheckCounts]
 
 def _share_told(counts: CheckCounts) -> str:
     share = 100.0 * counts.bad / counts.requests if counts.requests else 0.0
-    told = f"{share:.0f}" if share >= 10 else f"{share:.2g}"
-    return f"{counts.bad:,} of {counts.requests:,} requests ({told} %)"
+    return f"{counts.bad:,} of {counts.requests:,} requests ({_percent_told(share)} %)"
+
+
+def _percent_told(share: float) -> str:
+    return f"{share:.0f}" if share >= 10 else f"{share:.2g}"
 
 
 def _time_told(time: float) -> str:

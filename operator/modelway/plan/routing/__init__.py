@@ -5,22 +5,28 @@
 """
 
 from modelway.plan.routing.children import router_children, router_selector, versions
-from modelway.plan.routing.live import Versions, live, ready_routers, router_pods, server_targets, targets
+from modelway.plan.routing.gateway import RouteVerdict, has_route, http_route, route_verdict
+from modelway.plan.routing.live import Versions, live, reach, ready_routers, router_pods, server_targets, targets
 from modelway.plan.routing.route import ROLLOUT_SECONDS, Routing, fronted, leads_to_routers, route, wants_routers
 from modelway.plan.routing.split import Backend, Split, backend_of
 
 __all__ = [
     "ROLLOUT_SECONDS",
     "Backend",
+    "RouteVerdict",
     "Routing",
     "Split",
     "Versions",
     "backend_of",
     "fronted",
+    "has_route",
+    "http_route",
     "leads_to_routers",
     "live",
+    "reach",
     "ready_routers",
     "route",
+    "route_verdict",
     "router_children",
     "router_pods",
     "router_selector",

@@ -5,7 +5,10 @@ its own name; there it is `<name>.router`, which is no name of a resource.
 """
 
 import math
-from typing import Final
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -61,35 +64,46 @@ def router_selector(name: str) -> dict[str, str]:
     return {LABEL_NAME: name, LABEL_COMPONENT: COMPONENT_ROUTER}
 
 
-def files(resource: ModelDeployment, split: Split, settings: Settings) -> tuple[Object, Object]:
-    """The clusters and the routes of `split`."""
-    traffic = resource.spec.traffic or Traffic()
-    sticky = traffic.sticky.header.lower() if traffic.sticky else None
-    clusters = clusters_file(split, namespace=resource.metadata.namespace, domain=settings.cluster_domain)
-    return clusters, routes_file(split, sticky_header=sticky)
+class _Files(NamedTuple):
+    """The files of a split as the ConfigMap holds them, by name, and what a router reports once it has taken them."""
+
+    data: Mapping[str, str]
+    versions: Versions
 
 
 def versions(resource: ModelDeployment, split: Split, settings: Settings) -> Versions:
     """What a router reports once it has taken `split`."""
-    clusters, routes = files(resource, split, settings)
-    return Versions(clusters["version_info"], routes["version_info"])
+    return _files_of(resource, split, settings).versions
 
 
 def router_children(resource: ModelDeployment, split: Split, settings: Settings) -> list[Child]:
     """All that the routers of `resource` consist of, in the order in which it is to be written."""
-    clusters, routes = files(resource, split, settings)
     return [
-        _config_map(resource, clusters, routes),
+        _config_map(resource, _files_of(resource, split, settings)),
         _deployment(resource, split, settings),
         _disruption_budget(resource),
         _network_policy(resource, settings),
     ]
 
 
-def _config_map(resource: ModelDeployment, clusters: Object, routes: Object) -> Child:
-    data = {BOOTSTRAP_FILE: bootstrap(), CLUSTERS_FILE: clusters, ROUTES_FILE: routes}
-    text = {name: orjson.dumps(file, option=orjson.OPT_INDENT_2).decode() for name, file in data.items()}
-    return Child(CONFIG_MAP, owned(resource, CONFIG_MAP, child_name(resource.metadata.name, _SUFFIX), data=text))
+def _files_of(resource: ModelDeployment, split: Split, settings: Settings) -> _Files:
+    sticky = resource.spec.traffic.sticky if resource.spec.traffic else None
+    header = sticky.header.lower() if sticky else None
+    return _files(split, resource.metadata.namespace, settings.cluster_domain, header)
+
+
+@lru_cache(maxsize=32)  # one look asks for the same split several times
+def _files(split: Split, namespace: str, domain: str, sticky_header: str | None) -> _Files:
+    clusters = clusters_file(split, namespace=namespace, domain=domain)
+    routes = routes_file(split, sticky_header=sticky_header)
+    files = {BOOTSTRAP_FILE: bootstrap(), CLUSTERS_FILE: clusters, ROUTES_FILE: routes}
+    data = {name: orjson.dumps(file, option=orjson.OPT_INDENT_2).decode() for name, file in files.items()}
+    return _Files(MappingProxyType(data), Versions(clusters["version_info"], routes["version_info"]))
+
+
+def _config_map(resource: ModelDeployment, files: _Files) -> Child:
+    name = child_name(resource.metadata.name, _SUFFIX)
+    return Child(CONFIG_MAP, owned(resource, CONFIG_MAP, name, data=dict(files.data)))
 
 
 def _deployment(resource: ModelDeployment, split: Split, settings: Settings) -> Child:
@@ -142,10 +156,15 @@ def _template(resource: ModelDeployment, split: Split, settings: Settings) -> Ob
     return {
         "metadata": {
             "labels": child_labels(name) | router_selector(name),
-            "annotations": {_ANNOTATION_BOOTSTRAP: digest_of(bootstrap())[:16]},
+            "annotations": {_ANNOTATION_BOOTSTRAP: _bootstrap_hash()},
         },
         "spec": spec,
     }
+
+
+@cache
+def _bootstrap_hash() -> str:
+    return digest_of(bootstrap())[:16]
 
 
 def _container(settings: Settings, *, drain: int) -> Object:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from modelway.api.names import ANNOTATION_ROUTING, COMPONENT_ROUTER, LABEL_COMPONENT, LABEL_REVISION
-from modelway.plan.measured import Measured, PodKey, RouterReading, Target
+from modelway.plan.measured import SHADOW, Measured, PodKey, RouterReading, Target
 from modelway.plan.types import Object, Touch
 
 _AGAIN_AFTER: Final = timedelta(seconds=2)
@@ -50,6 +50,22 @@ def live(measured: Measured, wanted: Versions, pods: Iterable[Object]) -> bool:
     readings = {reading.pod: reading for reading in measured.routers}
     ready = ready_routers(pods)
     return bool(ready) and all(_has_taken(readings.get(PodKey.of(pod)), wanted, pod) for pod in ready)
+
+
+def reach(measured: Measured, revision: str, pods: Iterable[Object]) -> int:
+    """How many pods of `revision` every ready router has found and holds for well.
+
+    A pod may be ready for a while before a router hears of it by DNS. Until then it gets nothing, and a request for a
+    revision of which a router knows no pod fails.
+    """
+    readings = {reading.pod: reading for reading in measured.routers}
+    return min((_found(readings.get(PodKey.of(pod)), revision) for pod in ready_routers(pods)), default=0)
+
+
+def _found(reading: RouterReading | None, revision: str) -> int:
+    """Pods that take requests, and copies of requests where some may be sent."""
+    healthy = reading.healthy if reading is not None else {}
+    return min((healthy[arm] for arm in (revision, revision + SHADOW) if arm in healthy), default=0)
 
 
 def targets(pods: Iterable[Object]) -> frozenset[Target]:

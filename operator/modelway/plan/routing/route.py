@@ -15,12 +15,12 @@ from modelway.api.spec import Spec
 from modelway.api.traffic import DEFAULT_ROUTERS, Traffic
 from modelway.plan.measured import Measuring
 from modelway.plan.routing.children import router_children, versions
-from modelway.plan.routing.live import live, ready_routers, targets, touches
-from modelway.plan.routing.split import Split
+from modelway.plan.routing.live import live, reach, ready_routers, server_targets, targets, touches
+from modelway.plan.routing.split import Backend, Split
 from modelway.plan.types import Child, ChildKey, Observed, Settings, Touch
 
 ON_ITS_WAY_SECONDS: Final = 0.5
-"""Between two readings of a router while it has not yet what it is to have."""
+"""Between two readings of a router while it has not yet what it is to have, or not found the pods that are ready."""
 ROLLOUT_SECONDS: Final = 10.0
 """Between two readings while requests are compared."""
 AT_REST_SECONDS: Final = 60.0
@@ -70,16 +70,18 @@ def route(
     if split is None or not (wants_routers(observed.resource.spec) or led_there):
         return Routing()
     children = tuple(router_children(observed.resource, split, settings))
-    wanted = versions(observed.resource, split, settings)
-    is_live = live(observed.measured, wanted, observed.pods)
     if not wants_routers(observed.resource.spec):  # they stay until the Service does not lead to them any more
         return Routing(children=children, is_live=True)
+    wanted = versions(observed.resource, split, settings)
+    is_live = live(observed.measured, wanted, observed.pods)
+    is_found = _is_found(observed, split.stable)
+    is_calm = is_live and (is_found or led_there) and (split.candidate is None or _is_found(observed, split.candidate))
     return Routing(
         children=children,
-        to_routers=led_there or not serves_already or (is_live and _are_all_ready(observed)),
+        to_routers=led_there or not serves_already or (is_live and is_found and _are_all_ready(observed)),
         is_live=is_live,
         touches=touches(observed.measured, wanted, observed.pods, now),
-        measuring=Measuring(targets(observed.pods), AT_REST_SECONDS if is_live else ON_ITS_WAY_SECONDS),
+        measuring=Measuring(targets(observed.pods), AT_REST_SECONDS if is_calm else ON_ITS_WAY_SECONDS),
     )
 
 
@@ -87,6 +89,12 @@ def leads_to_routers(observed: Observed) -> bool:
     """Whether the Service leads to the routers, ready or not."""
     service = observed.children.get(ChildKey(SERVICE, observed.resource.metadata.name))
     return service is not None and service["spec"].get("selector", {}).get(LABEL_COMPONENT) == COMPONENT_ROUTER
+
+
+def _is_found(observed: Observed, backend: Backend) -> bool:
+    """Whether every ready router has found all of the revision's pods that are ready."""
+    ready = len(server_targets(observed.pods, {backend.revision}))
+    return reach(observed.measured, backend.revision, observed.pods) >= ready
 
 
 def _are_all_ready(observed: Observed) -> bool:

@@ -76,6 +76,13 @@ def test_a_check_that_has_seen_nothing_says_so_and_its_message_is_told():
     assert row == "answers  NoData   no requests  no requests  ±10% a bin     class 1 is answered more often"
 
 
+def test_pairs_of_answers_are_told_beside_what_has_shifted():
+    pairs = {"pairs": 1500, "differing": 30, "scoreShift": "0.4%"}
+    check = {"name": "answers", "verdict": "Continue", "pairs": pairs, "message": "answers with 1"}
+    row = next(row for row in shown(under_way(checks=[check])).splitlines() if row.startswith("answers"))
+    assert row.endswith("±10% a bin     1,500 pairs, 30 differ, scores 0.4% apart; answers with 1")
+
+
 @pytest.mark.parametrize(
     ("obj", "commands"),
     [

@@ -658,3 +658,25 @@ def test_the_stable_deployment_is_rebuilt_in_the_middle():
     world.settle_routed()
     assert world.replicas(world.stable) == 2
     assert world.candidate is not None
+
+
+def test_a_pod_that_breaks_down_at_a_live_weight_is_told_and_stops_nothing():
+    world = begun(with_steps({"name": "five", "weight": 5, "minDuration": "1h"}))
+    world.period(100)
+    world.break_down(world.pods_of(world.candidate)[0])
+    world.run_deployments()
+    world.look()
+    assert world.reason == "Baking"
+    assert "no such operator" in world.status.failure.message
+    assert world.condition("Stalled").status == "False"
+
+
+@pytest.mark.parametrize("word", ["abort", "promote"])
+def test_the_history_keeps_the_numbers_when_a_human_decides(word):
+    world = begun(with_steps({"name": "five", "weight": 5, "minDuration": "1h"}, checks=[ERRORS]))
+    second = world.candidate
+    world.period(400)
+    world.annotate(**{word: second})
+    world.settle_routed()
+    entry = next(entry for entry in world.status.history if entry.revision == second)
+    assert f"annotation modelway.dev/{word}; errors: 0 of " in entry.reason

@@ -6,7 +6,8 @@ deleted, the operator is killed between any two writes and starts again with not
 alone in the end, the spec's revision serves, or is rejected.
 """
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -14,28 +15,32 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from modelway.api.kinds import CONFIG_MAP, DEPLOYMENT
 from modelway.api.names import child_name
-from modelway.plan import ChildKey, Observed, Plan
+from modelway.plan import ChildKey, Object, Observed, Plan
 from modelway.plan.rollout.decide import position
 from modelway.plan.rollout.ledger import content_of, ledger_from
 from modelway.plan.routing import ready_routers
 from support.builders import NAME
-from support.routed import ERRORS, RoutedSimulation, read_routes, rollout_spec, versions_in
+from support.routed import ERRORS, Behaviour, RoutedSimulation, read_routes, rollout_spec, versions_in
 from support.simulation import deployment_key
 
-_STEPS = [
+STEPS = [
     {"name": "copies", "shadow": {"percent": "30%"}},
     {"name": "ten", "weight": 10, "minRequests": 20},
     {"name": "rest", "pause": {"duration": "30s"}},
     {"name": "half", "weight": 50},
 ]
-_SPEC = rollout_spec(rollout={"steps": _STEPS, "checks": [ERRORS], "watchAfter": "2m"}, serving__startupTimeout="30s")
+_SPEC = rollout_spec(rollout={"steps": STEPS, "checks": [ERRORS], "watchAfter": "2m"}, serving__startupTimeout="30s")
 _KILLED_AFTER = st.none() | st.integers(0, 8)
 
 
 class RolloutLife(RuleBasedStateMachine):
+    spec: ClassVar[Object] = _SPEC
+    usual: ClassVar[Behaviour] = Behaviour()
+
     def __init__(self) -> None:
         super().__init__()
-        self.world = RoutedSimulation(_SPEC)
+        self.world = RoutedSimulation(self.spec)
+        self.world.usual = self.usual
         self.world.settle_routed()
         self.rejected: dict[str, int] = {}
 
@@ -74,7 +79,7 @@ class RolloutLife(RuleBasedStateMachine):
     @rule(role=st.sampled_from(["candidate", "stable"]), errors=st.sampled_from([0.0, 0.0, 0.6]))
     def answers_well_or_badly(self, role: str, errors: float) -> None:
         if (revision := getattr(self.world, role)) is not None:
-            self.world.behave(revision, errors=errors)
+            self.world.behaviours[revision] = replace(self.usual, errors=errors)
 
     @rule()
     def pods_get_ready(self) -> None:
@@ -239,8 +244,7 @@ class RolloutLife(RuleBasedStateMachine):
         world = self.world
         world.edit(paused=None)
         world.annotate(abort=None, promote=None, approve=None, retry=None)
-        for revision in list(world.behaviours):
-            world.behave(revision)
+        world.behaviours.clear()
         for _ in range(400):  # what it did badly before takes a while to outweigh
             world.period(120)
             if world.state in {"Stable", "Rejected"} and world.candidate is None:
