@@ -2,9 +2,25 @@
 
 import json
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 _READS = {"get", "list", "watch"}
+
+
+class Write(NamedTuple):
+    """One successful write.
+
+    Attributes:
+        what: `verb resource`, with the subresource if there is one.
+        name: of the object; empty for one whose name the server has made.
+        at: when the request came, in seconds since 1970.
+    """
+
+    what: str
+    name: str
+    at: float
 
 
 class Audit:
@@ -17,7 +33,11 @@ class Audit:
 
     def writes(self) -> Counter[str]:
         """Successful writes since the last call, by `verb resource`; renewals of Leases are left out."""
-        counted: Counter[str] = Counter()
+        return Counter(write.what for write in self.each())
+
+    def each(self) -> list[Write]:
+        """The same one by one, in the order in which they were answered."""
+        found: list[Write] = []
         with self._log.open("rb") as log:
             log.seek(self._offset)
             for line in log:
@@ -35,5 +55,7 @@ class Audit:
                 ):
                     continue
                 subresource = f"/{target['subresource']}" if "subresource" in target else ""
-                counted[f"{event['verb']} {target['resource']}{subresource}"] += 1
-        return counted
+                what = f"{event['verb']} {target['resource']}{subresource}"
+                at = datetime.fromisoformat(event["requestReceivedTimestamp"]).timestamp()
+                found.append(Write(what, target.get("name", ""), at))
+        return found

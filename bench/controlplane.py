@@ -5,11 +5,10 @@ against what the cluster itself needs. Writes are counted in the API server's au
 """
 
 import asyncio
-import ssl
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from typing import Any
 from hack.local import ControlPlane
 
 from bench.audit import Audit
+from bench.plane import Plane, is_ready, say
 from bench.process import OperatorProcess, operator_environment
-from modelway.api.crd import render
 from modelway.api.kinds import (
     AUTOSCALER,
     CONFIG_MAP,
@@ -31,8 +30,6 @@ from modelway.api.kinds import (
     Kind,
 )
 from modelway.api.resource import ModelDeployment
-from modelway.kube.client import Client
-from modelway.kube.connection import Connection, Credentials
 from modelway.kube.errors import NotFound
 from modelway.plan import Observed, Settings, plan
 
@@ -41,9 +38,6 @@ Figures = dict[str, Any]
 
 _DIGEST = "sha256:" + "0" * 64
 _CACHE = Path.home() / ".cache" / "modelway"
-_WORKERS = 16
-_CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions")
-_NAMESPACES = Kind("v1", "Namespace", "namespaces")
 
 
 def measure(*, resources: int, rest_seconds: float, repairs: int) -> Figures:
@@ -61,7 +55,7 @@ def measure(*, resources: int, rest_seconds: float, repairs: int) -> Figures:
                 # they would be the largest load in the cluster.
                 "--horizontal-pod-autoscaler-sync-period=1h",
             ],
-            say=_say,
+            say=say,
         )
         with control_plane:
             operator = OperatorProcess(
@@ -70,9 +64,14 @@ def measure(*, resources: int, rest_seconds: float, repairs: int) -> Figures:
                 Path(folder) / "operator.log",
                 port=18099,
             )
-            return asyncio.run(
-                _Bench(control_plane, operator, resources).run(rest_seconds=rest_seconds, repairs=repairs)
-            )
+            return asyncio.run(_run(control_plane, operator, resources, rest_seconds, repairs))
+
+
+async def _run(
+    control_plane: ControlPlane, operator: OperatorProcess, resources: int, rest_seconds: float, repairs: int
+) -> Figures:
+    async with Plane.of(control_plane, resources) as plane:
+        return await _Bench(plane, operator).measure(rest_seconds, repairs)
 
 
 def table(figures: Figures) -> str:
@@ -82,25 +81,15 @@ def table(figures: Figures) -> str:
 
 
 class _Bench:
-    def __init__(self, control_plane: ControlPlane, operator: OperatorProcess, count: int) -> None:
-        self._control_plane = control_plane
+    def __init__(self, plane: Plane, operator: OperatorProcess) -> None:
+        self._plane = plane
+        self._client = plane.client
         self._operator = operator
-        self._count = count
-        self._audit = Audit(control_plane.audit_log, "modelway-operator")
-        self._client: Client
+        self._count = plane.count
+        self._audit = Audit(plane.control_plane.audit_log, "modelway-operator")
 
-    async def run(self, *, rest_seconds: float, repairs: int) -> Figures:
-        plane = self._control_plane
-        tls = ssl.create_default_context(cafile=plane.certificate_authority)
-        credentials = Credentials(fixed={"Authorization": f"Bearer {plane.token_of('admin')}"})
-        self._client = Client(Connection(server=plane.server, tls=tls, credentials=credentials))
-        try:
-            return await self._measure(rest_seconds, repairs)
-        finally:
-            await self._client.close()
-
-    async def _measure(self, rest_seconds: float, repairs: int) -> Figures:
-        await self._define()
+    async def measure(self, rest_seconds: float, repairs: int) -> Figures:
+        await self._plane.define()
         figures: Figures = {"ModelDeployments": self._count}
         figures |= await self._plain()
         figures |= await self._create(figures)
@@ -110,23 +99,10 @@ class _Bench:
         figures |= await self._change()
         return figures
 
-    async def _define(self) -> None:
-        crd = render()
-        await self._client.apply(_CRD, crd | {"metadata": crd["metadata"] | {"namespace": ""}}, manager="bench")
-        async with asyncio.timeout(30):
-            while not await self._is_defined():
-                await asyncio.sleep(0.1)
-
-    async def _is_defined(self) -> bool:
-        try:
-            return bool([page async for page in self._client.pages(MODEL_DEPLOYMENT, None, "")])
-        except NotFound:
-            return False
-
     async def _plain(self) -> Figures:
         """The same children, applied by a script that does nothing else, until all their pods are ready."""
-        _say(f"a plain script applies the children of {self._count} ModelDeployments …")
-        await self._namespace("plain")
+        say(f"a plain script applies the children of {self._count} ModelDeployments …")
+        await self._plane.namespace("plain")
         bodies = [_children(_resource("plain", index)) for index in range(self._count)]
         began, spent = time.monotonic(), time.process_time()
 
@@ -134,11 +110,13 @@ class _Bench:
             for kind, body in bodies[index]:
                 await self._client.apply(kind, body, manager="plain")
 
-        await self._all(one)
+        await self._plane.all(one)
         applied, spent = time.monotonic() - began, time.process_time() - spent
-        await self._until_ready("plain", DEPLOYMENT, lambda obj: obj.get("status", {}).get("readyReplicas", 0) >= 1)
+        await self._plane.until_ready(
+            "plain", DEPLOYMENT, lambda obj: obj.get("status", {}).get("readyReplicas", 0) >= 1
+        )
         seconds = time.monotonic() - began
-        _say(f"… {seconds:.1f} s")
+        say(f"… {seconds:.1f} s")
         await self._empty("plain")
         return {
             "plain script: writes": sum(map(len, bodies)),
@@ -149,17 +127,19 @@ class _Bench:
 
     async def _create(self, plain: Figures) -> Figures:
         leads = self._operator.start()
-        await self._namespace("bench")
-        _say(f"{self._count} ModelDeployments …")
+        await self._plane.namespace("bench")
+        say(f"{self._count} ModelDeployments …")
         before = self._operator.cost()
         began = time.monotonic()
-        await self._all(lambda index: self._client.apply(MODEL_DEPLOYMENT, _resource("bench", index), manager="bench"))
+        await self._plane.all(
+            lambda index: self._client.apply(MODEL_DEPLOYMENT, _resource("bench", index), manager="bench")
+        )
         applied = time.monotonic() - began
-        await self._until_ready("bench", MODEL_DEPLOYMENT, _is_ready)
+        await self._plane.until_ready("bench", MODEL_DEPLOYMENT, is_ready)
         ready = time.monotonic() - began
         cost = self._operator.cost()
-        _say(f"… {ready:.1f} s")
-        await self._until_quiet()
+        say(f"… {ready:.1f} s")
+        await self._plane.until_quiet()
         settled = self._operator.cost()
         writes = self._audit.writes()
         return {
@@ -179,7 +159,7 @@ class _Bench:
         }
 
     async def _rest(self, seconds: float) -> Figures:
-        _say(f"at rest for {seconds:.0f} s …")
+        say(f"at rest for {seconds:.0f} s …")
         before = self._operator.cost()
         await asyncio.sleep(seconds)
         spent = self._operator.cost().cpu_seconds - before.cpu_seconds
@@ -189,14 +169,14 @@ class _Bench:
         }
 
     async def _restart(self) -> Figures:
-        _say("restart, then an upgrade that builds pods differently …")
+        say("restart, then an upgrade that builds pods differently …")
         self._operator.stop()
         leads = self._operator.start()
-        await self._until_quiet()
+        await self._plane.until_quiet()
         restart = self._audit.writes().total()
         self._operator.stop()
         upgraded = self._operator.start(server_image="modelway.dev/server:next")
-        await self._until_quiet()
+        await self._plane.until_quiet()
         return {
             "restart: s until it leads again": leads,
             "restart: writes": restart,
@@ -206,7 +186,7 @@ class _Bench:
 
     async def _repair(self, count: int) -> Figures:
         """Delete and edit children of each kind in turn; seconds until each is as it was."""
-        _say(f"{count} repairs of each sort …")
+        say(f"{count} repairs of each sort …")
         deleted, edited = [], []
         for index in range(count):
             children = _children(_resource("bench", index))
@@ -214,7 +194,7 @@ class _Bench:
             deleted.append(await self._deleted(kind, body["metadata"]["name"]))
             kind, body = children[(index + 3) % len(children)]
             edited.append(await self._edited(kind, body["metadata"]["name"]))
-        await self._until_quiet()
+        await self._plane.until_quiet()
         self._audit.writes()
         return {
             "repair of a deleted child: median, s": statistics.median(deleted),
@@ -254,18 +234,18 @@ class _Bench:
 
     async def _change(self) -> Figures:
         """A new version of every model, until all of them serve it."""
-        _say(f"a change of all {self._count} …")
+        say(f"a change of all {self._count} …")
         before = self._operator.cost()
         began = time.monotonic()
-        await self._all(
+        await self._plane.all(
             lambda index: self._client.apply(MODEL_DEPLOYMENT, _resource("bench", index, version="2"), manager="bench")
         )
-        await self._until_ready(
+        await self._plane.until_ready(
             "bench", MODEL_DEPLOYMENT, lambda obj: obj["status"].get("stable", {}).get("version") == "2"
         )
         done = time.monotonic() - began
-        _say(f"… {done:.1f} s")
-        await self._until_quiet()
+        say(f"… {done:.1f} s")
+        await self._plane.until_quiet()
         spent = self._operator.cost().cpu_seconds - before.cpu_seconds
         writes = self._audit.writes()
         self._operator.stop()
@@ -277,56 +257,9 @@ class _Bench:
             "change: writes by kind, each": {key: count / self._count for key, count in writes.most_common()},
         }
 
-    async def _all(self, work: Callable[[int], Awaitable[Any]]) -> None:
-        """`work` for every index, a bounded number at once."""
-        waiting = iter(range(self._count))
-
-        async def worker() -> None:
-            for index in waiting:
-                await work(index)
-
-        await asyncio.gather(*(worker() for _ in range(_WORKERS)))
-
-    async def _namespace(self, name: str) -> None:
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "namespace": ""}}
-        await self._client.apply(_NAMESPACES, body, manager="bench")
-
-    async def _until_ready(self, namespace: str, kind: Kind, holds: Callable[[Object], bool]) -> None:
-        """Wait until `holds` for as many objects of `kind` as there are to be; told by a watch, without polling."""
-        waiting: set[str] = set()
-        done = 0
-        version = ""
-        async for page in self._client.pages(kind, namespace, ""):
-            version = page["metadata"]["resourceVersion"]
-            for obj in page["items"]:
-                if holds(obj):
-                    done += 1
-                else:
-                    waiting.add(obj["metadata"]["name"])
-        if len(waiting) + done < self._count:
-            raise AssertionError(f"{kind.name}: {len(waiting) + done} of {self._count} exist")
-        async with asyncio.timeout(900):
-            while waiting:
-                async with self._client.watch(kind, namespace, "", version=version, seconds=600) as events:
-                    async for _, obj in events:
-                        version = obj["metadata"]["resourceVersion"]
-                        if "name" in obj["metadata"] and holds(obj):
-                            waiting.discard(obj["metadata"]["name"])
-                        if not waiting:
-                            return
-
-    async def _until_quiet(self) -> None:
-        """Wait until the operator has written nothing for twelve seconds."""
-        size, since = -1, time.monotonic()
-        while time.monotonic() - since < 12:
-            current = self._control_plane.audit_log.read_bytes().count(b'"verb":"patch"')
-            if current != size:
-                size, since = current, time.monotonic()
-            await asyncio.sleep(1)
-
     async def _empty(self, namespace: str) -> None:
         """Delete what the plain script has made, and wait until it is gone."""
-        _say("clearing up …")
+        say("clearing up …")
         for kind in _EDITS:
             async for page in self._client.pages(kind, namespace, ""):
                 for obj in page["items"]:
@@ -383,21 +316,12 @@ def _children(resource: Object) -> list[tuple[Kind, Object]]:
     return children
 
 
-def _is_ready(obj: Object) -> bool:
-    conditions = obj.get("status", {}).get("conditions", ())
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
-
-
 def _content(obj: Object) -> Object:
     """What a child is, without what may differ between two that are the same."""
     kept = {key: value for key, value in obj.items() if key not in {"metadata", "status"}}
     if obj["kind"] == SERVICE.name:
         kept["spec"] = {key: value for key, value in kept["spec"].items() if not key.startswith("clusterIP")}
     return kept | {"labels": obj["metadata"]["labels"]}
-
-
-def _say(message: str) -> None:
-    print(f"  {message}", flush=True)
 
 
 def _shown(value: Any) -> str:

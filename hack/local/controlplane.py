@@ -53,6 +53,7 @@ class ControlPlane:
             that); Kubernetes' own 20 and 50 would be all that a benchmark measures.
         users: name to groups of everyone who gets a token and a kubeconfig, besides the components.
         kwok_nodes: simulated nodes to start with.
+        pod_range: addresses of the pods on simulated nodes.
         durable: fsync etcd's writes, for a cluster that is to survive a power cut.
     """
 
@@ -68,6 +69,7 @@ class ControlPlane:
         client_qps: int = 500,
         users: Mapping[str, Sequence[str]] = DEFAULT_USERS,
         kwok_nodes: int = 0,
+        pod_range: str = kwok.POD_RANGE,
         durable: bool = False,
         apiserver_flags: Sequence[str] = (),
         controller_manager_flags: Sequence[str] = (),
@@ -83,6 +85,7 @@ class ControlPlane:
         self._client_qps = client_qps
         self._users = {"admin": _MASTERS, **users, **_COMPONENTS}
         self._kwok_nodes = kwok_nodes
+        self._pod_range = pod_range
         self._durable = durable
         self._apiserver_flags = apiserver_flags
         self._controller_manager_flags = controller_manager_flags
@@ -241,7 +244,8 @@ class ControlPlane:
     def start_kwok(self, nodes: int, *, taints: Sequence[dict[str, str]] = ()) -> None:
         """Adds simulated nodes and returns when they are Ready."""
         binary = binaries.ensure(["kwok"], self._say)["kwok"]
-        self.processes.start("kwok", kwok.command(binary, kubeconfig=self.kubeconfig_of("kwok")))
+        command = kwok.command(binary, kubeconfig=self.kubeconfig_of("kwok"), pod_range=self._pod_range)
+        self.processes.start("kwok", command)
         kwok.add_nodes(self.api, nodes, taints=taints)
         self.processes.wait_for("kwok", lambda: kwok.count_ready(self.api) >= nodes, seconds=60)
 

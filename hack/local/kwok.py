@@ -11,13 +11,17 @@ ANNOTATION = "kwok.x-k8s.io/node"
 _LABEL = "type=kwok"
 
 
-def command(binary: Path, *, kubeconfig: Path, stages: Path = STAGES) -> list[str]:
+POD_RANGE = "10.128.0.0/9"
+"""More addresses than a benchmark has pods; nothing listens on them."""
+
+
+def command(binary: Path, *, kubeconfig: Path, stages: Path = STAGES, pod_range: str = POD_RANGE) -> list[str]:
     """Only nodes with the annotation are simulated: real ones beside them are left alone."""
     return [
         str(binary),
         f"--kubeconfig={kubeconfig}",
         f"--config={stages}",
-        "--cidr=10.128.0.0/9",  # more addresses than a benchmark has pods; nothing listens on them
+        f"--cidr={pod_range}",
         f"--manage-nodes-with-annotation-selector={ANNOTATION}=fake",
         "--node-lease-duration-seconds=200",
     ]

@@ -1,12 +1,22 @@
-"""What was tried and how it ended goes into `bench/results/faults.md`, when all of it was tried."""
+"""What was tried and how it ended goes into `bench/results/`: a table for people, when all of it was tried; and of
+rollouts a file for programs, of each fault when it was tried last.
+"""
 
+import json
+import os
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-_RESULTS = Path(__file__).resolve().parents[2] / "bench" / "results" / "faults.md"
+from e2e.conftest import bucket, environment, iris, kubectl, onnx_bytes
+
+__all__ = ["bucket", "environment", "iris", "kubectl", "onnx_bytes"]
+
+_RESULTS = Path(__file__).resolve().parents[2] / "bench" / "results"
+_TABLE, _ROLLOUTS = _RESULTS / "faults.md", _RESULTS / "faults-rollouts.json"
 _HEAD = """# Faults
 
 Written by `make test-faults`, which fails when one of these does not end as it should.
@@ -22,9 +32,23 @@ def tell(request: pytest.FixtureRequest) -> Iterator[list[str]]:
     """What the test has seen, in a few words; a row of the results when it passes."""
     began, seen = time.monotonic(), []
     yield seen
-    if request.node.stash.get(_passed, False):
-        title = request.node.originalname.removeprefix("test_").replace("_", " ")
+    title = request.node.originalname.removeprefix("test_").replace("_", " ")
+    has_passed = request.node.stash.get(_passed, False)
+    if has_passed:
         _rows.append(f"| {title} | {'; '.join(seen)} | {time.monotonic() - began:.0f} |")
+    if request.node.path.name.startswith("test_rollout"):
+        _keep(request.node.name.removeprefix("test_"), "; ".join(seen) if has_passed else None)
+
+
+def _keep(fault: str, seen: str | None) -> None:
+    """Write down what was seen of a fault; of one that did not end as it should, or was cut short, nothing."""
+    if any(name.startswith("MODELWAY_FAULTS_") for name in os.environ):
+        return
+    kept = json.loads(_ROLLOUTS.read_text()) if _ROLLOUTS.exists() else {}
+    kept.pop(fault, None)
+    if seen is not None:
+        kept[fault] = {"seen": seen, "on": datetime.now(UTC).date().isoformat()}
+    _ROLLOUTS.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n")
 
 
 _passed = pytest.StashKey[bool]()
@@ -40,5 +64,4 @@ def pytest_runtest_makereport(item, call):
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if exitstatus == 0 and len(_rows) == session.testscollected:
-        _RESULTS.parent.mkdir(exist_ok=True)
-        _RESULTS.write_text(_HEAD + "\n".join(_rows) + "\n")
+        _TABLE.write_text(_HEAD + "\n".join(_rows) + "\n")

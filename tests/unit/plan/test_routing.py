@@ -116,7 +116,11 @@ class TestFiles:
         assert before.clusters == after.clusters
         assert before.routes != after.routes
 
-    @given(weight=st.integers(1, 100), sticky=st.booleans())
+    def test_there_is_nothing_to_take_when_a_candidate_with_all_requests_becomes_stable(self):
+        before, after = Split(STABLE, CANDIDATE, 100, leaving=(OLD,)), Split(CANDIDATE, leaving=(OLD, STABLE))
+        assert versions(ENVOY, before, SETTINGS_HERE) == versions(ENVOY, after, SETTINGS_HERE)
+
+    @given(weight=st.integers(1, 99), sticky=st.booleans())
     def test_the_weights_make_a_hundred_and_the_candidate_is_first(self, weight, sticky):
         traffic = {"router": "Envoy"} | ({"sticky": {"header": "X-User-Id"}} if sticky else {})
         for found in routes(Split(STABLE, CANDIDATE, weight), parsed(spec(traffic=traffic))):

@@ -89,7 +89,7 @@ def router_children(resource: ModelDeployment, split: Split, settings: Settings)
 def _files_of(resource: ModelDeployment, split: Split, settings: Settings) -> _Files:
     sticky = resource.spec.traffic.sticky if resource.spec.traffic else None
     header = sticky.header.lower() if sticky else None
-    return _files(split, resource.metadata.namespace, settings.cluster_domain, header)
+    return _files(split.settled, resource.metadata.namespace, settings.cluster_domain, header)
 
 
 @lru_cache(maxsize=32)  # one look asks for the same split several times

@@ -71,6 +71,16 @@ class Split:
         named = (self.stable, *((self.candidate,) if self.candidate else ()), *self.leaving)
         return tuple({backend.revision: backend for backend in named}.values())
 
+    @property
+    def settled(self) -> "Split":
+        """The same for those who send requests: a candidate that answers all of them is as good as stable.
+
+        So the routers have nothing to take when it becomes stable.
+        """
+        if self.candidate is None or self.weight < 100 or self.shadow_percent > 0:
+            return self
+        return Split(self.candidate, leaving=(self.stable, *self.leaving))
+
 
 def backend_of(resource: ModelDeployment, revision: Revision) -> Backend:
     """The pods of `revision`, as the routers reach them."""
