@@ -158,6 +158,22 @@ async def test_what_was_asked_is_counted_by_what_came_of_it(envoy, a, b):
     assert reading.epoch == envoy.epoch
 
 
+async def test_requests_for_which_no_pod_is_known_are_told_apart(envoy, a, b):
+    envoy.without_pods = {B}
+    envoy.give(Split(of(a, A), of(b, B), 50))
+    async with envoy:
+        statuses = Counter([(await envoy.ask())[0] for _ in range(60)])
+
+        async def counted():
+            arms = (await envoy.read()).arms
+            return arms if arms[A].requests + arms[B].requests == 60 else None
+
+        arms = await envoy.until(counted, "all are counted")
+    assert statuses.keys() == {200, 503}
+    assert arms[A].orphans == 0
+    assert arms[B].orphans == arms[B].requests == arms[B].server_errors == statuses[503]
+
+
 async def test_a_router_tells_how_many_pods_it_has_found_and_holds_for_well(envoy, a):
     port = free_port()
     envoy.give(Split(of(a, A), backend(B, port)))

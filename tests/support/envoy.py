@@ -120,6 +120,8 @@ class Envoy:
         self.folder = folder
         self.ports = {port: free_port() for port in (HTTP_PORT, GRPC_PORT, STATUS_PORT, ADMIN_PORT)}
         self.epoch = uuid.uuid4().hex
+        self.without_pods: set[str] = set()
+        """Revisions of which DNS knows no pod. (For names of this ending resolvers answer so at once: RFC 7686.)"""
         self._given = 0
         self._process: subprocess.Popen[bytes] | None = None
         self.session: aiohttp.ClientSession
@@ -146,7 +148,8 @@ class Envoy:
     def _here(self, content: Mapping[str, Any], split: Split) -> str:
         text = json.dumps(content).replace(DIRECTORY, str(self.folder))
         for known in split.backends:
-            text = text.replace(f"{known.service}.ml.svc.cluster.local.", "127.0.0.1")
+            address = "nobody.onion" if known.revision in self.without_pods else "127.0.0.1"
+            text = text.replace(f"{known.service}.ml.svc.cluster.local.", address)
         for port, free in self.ports.items():
             text = text.replace(f'"port_value": {port}', f'"port_value": {free}')
         return text

@@ -291,11 +291,11 @@ class RoutedSimulation(Simulation):
         if not chosen:
             self.lost += 1
             return
-        arm = router.counted.setdefault(chosen, [0] * (3 + len(THRESHOLDS)))
+        arm = router.counted.setdefault(chosen, [0] * (4 + len(THRESHOLDS)))
         answer = self._answer(chosen, arm, is_found=router.found.get(chosen, 0) > 0)
         if router.shadow is not None and self.random.random() < router.shadow[1]:
             name = router.shadow[0]
-            arm = router.counted.setdefault(f"{name}-shadow", [0] * (3 + len(THRESHOLDS)))
+            arm = router.counted.setdefault(f"{name}-shadow", [0] * (4 + len(THRESHOLDS)))
             self._pair(answer, self._answer(name, arm, is_copy=True, told=answer))
 
     def _pair(self, answer: Answer | None, copy: Answer | None) -> None:
@@ -339,6 +339,7 @@ class RoutedSimulation(Simulation):
         counted[1] += failed
         for index, bound in enumerate(THRESHOLDS):
             counted[3 + index] += took <= bound
+        counted[-1] += not pods
         return answer
 
     def _classified(self, behaviour: Behaviour, pods: list[str], told: Answer | None) -> Answer:
@@ -391,4 +392,6 @@ def read_routes(config_map: Object) -> tuple[tuple[tuple[str, int], ...], tuple[
 
 
 def _counters(counted: list[int]) -> ArmCounters:
-    return ArmCounters(counted[0], counted[1], counted[2], tuple(zip(THRESHOLDS, counted[3:], strict=True)))
+    return ArmCounters(
+        counted[0], counted[1], counted[2], tuple(zip(THRESHOLDS, counted[3:-1], strict=True)), counted[-1]
+    )

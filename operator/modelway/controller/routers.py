@@ -201,6 +201,7 @@ def _counters(of: Mapping[str, int], times: Mapping[int, int], *, is_grpc: bool)
         server_errors=min(server_errors, requests),
         client_errors=min(client_errors, requests),
         at_most=tuple((bound, min(count, requests)) for bound, count in sorted(times.items())),
+        orphans=min(of["upstream_cx_none_healthy"], server_errors, requests),
     )
 
 
@@ -210,6 +211,7 @@ def _sum(parts: list[ArmCounters]) -> ArmCounters:
         server_errors=sum(part.server_errors for part in parts),
         client_errors=sum(part.client_errors for part in parts),
         at_most=tuple(_added(parts)),
+        orphans=sum(part.orphans for part in parts),
     )
 
 

@@ -37,12 +37,15 @@ class ArmCounters:
         client_errors: answers of 4xx.
         at_most: (bound in milliseconds, answers that took at most so long), rising. What was never answered is in
             none of them, so slow = requests - count(at most the threshold).
+        orphans: requests for which the router knew no pod at all, and which it answered itself, by 503. They are among
+            `requests` and `server_errors`.
     """
 
     requests: int
     server_errors: int
     client_errors: int
     at_most: tuple[tuple[int, int], ...]
+    orphans: int = 0
 
 
 @dataclass(frozen=True, slots=True)

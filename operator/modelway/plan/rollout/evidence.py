@@ -66,12 +66,29 @@ def _is_news(ledger: Ledger, measured: Measured) -> bool:
 def _of_router(reading: RouterReading, ledger: Ledger) -> Reading:
     """Of each arm: requests, server errors, client errors, and those at most as slow as each latency check allows."""
     bounds = [1000.0 * seconds(check.latency.threshold) for check in ledger.rollout.checks if check.latency]
-    arms = (ledger.stable, ledger.candidate, ledger.candidate + SHADOW)
+    arms = {
+        arm: reading.arms[arm]
+        for arm in (ledger.stable, ledger.candidate, ledger.candidate + SHADOW)
+        if arm in reading.arms
+    }
+    if ledger.stable in arms:
+        arms[ledger.stable] = _without_orphans(arms[ledger.stable])
     return Reading(
         pod=reading.pod.uid,
         epoch=reading.epoch,
         taken_at=reading.taken_at,
-        arms={arm: _columns(reading.arms[arm], bounds) for arm in arms if arm in reading.arms},
+        arms={arm: _columns(counters, bounds) for arm, counters in arms.items()},
+    )
+
+
+def _without_orphans(counters: ArmCounters) -> ArmCounters:
+    """Of the stable revision: that its pods are gone says nothing of what it is compared by. A candidate without pods
+    may have crashed, and that is held against it.
+    """
+    return replace(
+        counters,
+        requests=counters.requests - counters.orphans,
+        server_errors=counters.server_errors - counters.orphans,
     )
 
 

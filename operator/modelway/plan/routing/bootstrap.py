@@ -26,7 +26,7 @@ from modelway.plan.types import Object
 
 _COUNTED: Final = (
     r"^(cluster\.(admin|[0-9a-f]{8}(-shadow)?(-grpc)?)\.(upstream_rq_(completed|4xx|5xx|tx_reset|cancelled|timeout|time)"
-    r"|upstream_cx_destroy_local_with_active_rq|membership_healthy|grpc\.[0-9]+)"
+    r"|upstream_cx_destroy_local_with_active_rq|upstream_cx_none_healthy|membership_healthy|grpc\.[0-9]+)"
     r"|cluster_manager\.cds\.version_text|http\.[^.]+\.rds\.[^.]+\.version_text)$"
 )
 """What a reading needs of Envoy's statistics (`controller.routers`)."""

@@ -660,6 +660,21 @@ def test_the_stable_deployment_is_rebuilt_in_the_middle():
     assert world.candidate is not None
 
 
+def test_requests_that_find_no_pod_of_the_stable_revision_are_not_held_against_it():
+    world = begun(with_steps({"name": "half", "weight": 50, "minDuration": "1h"}, checks=[ERRORS]))
+    world.period(400)
+    for name in world.pods_of(world.stable):
+        world.break_down(name)
+    world.requests(400)
+    world.tick(10)
+    world.read()
+    world.look()
+    assert world.lost > 100
+    evidence = world.ledger.evidence["errors"]
+    assert (int(evidence.stable.bad), int(evidence.candidate.bad)) == (0, 0)
+    assert 100 < int(evidence.stable.requests) < int(evidence.candidate.requests)
+
+
 def test_a_pod_that_breaks_down_at_a_live_weight_is_told_and_stops_nothing():
     world = begun(with_steps({"name": "five", "weight": 5, "minDuration": "1h"}))
     world.period(100)
