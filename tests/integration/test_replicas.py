@@ -64,6 +64,7 @@ def test_a_deposed_leader_writes_nothing_more(cluster, namespace, leader, standb
     """It was frozen, as on an overloaded node, and wakes up when another has taken over."""
     deployed = namespace.deploy()
     deployed.wait_until_served()
+    namespace.rest()  # a request that is half sent would be sent to its end
     leader.pause()
     standby.wait_until_leading(cluster, seconds=TAKEOVER + 20)
     mark = cluster.mark()

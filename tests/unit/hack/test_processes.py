@@ -52,7 +52,7 @@ def test_a_process_is_the_recorded_one_by_boot_pid_and_start(boot, stat, runs):
 def test_a_started_process_is_recorded_and_started_once(processes):
     assert processes.start("sleeper", ["sleep", "60"])
     pid = processes.pid("sleeper")
-    assert read_stat(pid).command == "sleep"
+    wait_until(lambda: read_stat(pid).command == "sleep", what="the shell has become the program", seconds=20)
     assert not processes.start("sleeper", ["sleep", "60"])
     assert processes.pid("sleeper") == pid
 
