@@ -160,7 +160,7 @@ TABLE = {
     "a check of nothing": (
         rollout(FIVE, checks=({"name": "empty"},)),
         "spec.rollout.checks[0]",
-        "exactly one of errorRate, latency and predictions",
+        "exactly one of errorRate, latency, predictions and prometheus",
     ),
     "a threshold off the list": (
         rollout(FIVE, checks=({"name": "slow", "latency": {"threshold": "260ms", "maxIncrease": "1%"}},)),
