@@ -96,6 +96,8 @@ class RoutedSimulation(Simulation):
         """Users' requests that each revision has answered, ever; what the rollout may have cost."""
         self.lost = 0
         """Users' requests that nobody could answer."""
+        self.dns_lags = False
+        """Routers hear nothing of pods that come or go."""
         self._epochs = 0
         self._ready: dict[str, list[str]] = {}
 
@@ -148,7 +150,8 @@ class RoutedSimulation(Simulation):
             elif is_router(pod) and name in self.routers and is_ready(pod):
                 router = self.routers[name]
                 arms = {arm: _counters(counted) for arm, counted in router.counted.items()}
-                router.found, router.named = router.named, self._ready_pods()
+                if not self.dns_lags:
+                    router.found, router.named = router.named, self._ready_pods()
                 routers.append(RouterReading(key, self.now, router.epoch, *router.versions, arms, router.found))
             elif not is_router(pod) and is_ready(pod):
                 revision = pod["metadata"]["labels"][LABEL_REVISION]

@@ -47,6 +47,23 @@ class TestSteps:
         world.settle_routed()
         assert (world.weight, world.weight_of(world.candidate)) == (5, 5)
 
+    @pytest.mark.parametrize("fields", [{}, {"rollout": None, "traffic": {"router": "Envoy"}}], ids=["steps", "none"])
+    def test_no_request_goes_to_a_candidate_until_the_routers_have_found_its_pods(self, fields):
+        world = RoutedSimulation(rollout_spec(**fields))
+        world.settle_routed()
+        world.dns_lags = True
+        world.edit(model__version="2")
+        for _ in range(10):
+            world.period(20)
+            world.take_files()
+        assert (world.weight_of(world.candidate), world.lost) == (0, 0)
+        assert world.candidate is not None
+        world.dns_lags = False
+        for _ in range(4):
+            world.period(100)
+        assert len(world.served) == 2, "both have answered"
+        assert world.lost == 0
+
     def test_a_candidate_that_is_compared_has_two_pods(self):
         world = begun()
         assert world.replicas(world.candidate) == 2
