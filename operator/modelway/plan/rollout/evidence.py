@@ -64,31 +64,16 @@ def _is_news(ledger: Ledger, measured: Measured) -> bool:
 
 
 def _of_router(reading: RouterReading, ledger: Ledger) -> Reading:
-    """Of each arm: requests, server errors, client errors, and those at most as slow as each latency check allows."""
+    """Of each arm: requests, server errors, client errors, orphans, and those at most as slow as each latency check
+    allows.
+    """
     bounds = [1000.0 * seconds(check.latency.threshold) for check in ledger.rollout.checks if check.latency]
-    arms = {
-        arm: reading.arms[arm]
-        for arm in (ledger.stable, ledger.candidate, ledger.candidate + SHADOW)
-        if arm in reading.arms
-    }
-    if ledger.stable in arms:
-        arms[ledger.stable] = _without_orphans(arms[ledger.stable])
+    arms = (ledger.stable, ledger.candidate, ledger.candidate + SHADOW)
     return Reading(
         pod=reading.pod.uid,
         epoch=reading.epoch,
         taken_at=reading.taken_at,
-        arms={arm: _columns(counters, bounds) for arm, counters in arms.items()},
-    )
-
-
-def _without_orphans(counters: ArmCounters) -> ArmCounters:
-    """Of the stable revision: that its pods are gone says nothing of what it is compared by. A candidate without pods
-    may have crashed, and that is held against it.
-    """
-    return replace(
-        counters,
-        requests=counters.requests - counters.orphans,
-        server_errors=counters.server_errors - counters.orphans,
+        arms={arm: _columns(reading.arms[arm], bounds) for arm in arms if arm in reading.arms},
     )
 
 
@@ -98,17 +83,17 @@ def _columns(counters: ArmCounters, bounds: list[float]) -> Counts:
     for bound in bounds:
         index = bisect_right(found, bound)
         fast.append(counters.at_most[index - 1][1] if index else 0)
-    return (counters.requests, counters.server_errors, counters.client_errors, *fast)
+    return (counters.requests, counters.server_errors, counters.client_errors, counters.orphans, *fast)
 
 
 def _with_requests(ledger: Ledger, window: Window, now: datetime) -> Ledger:
     """The evidence of errors and latencies after one window, which is one tick."""
-    width = 3 + sum(check.latency is not None for check in ledger.rollout.checks)
+    width = 4 + sum(check.latency is not None for check in ledger.rollout.checks)
     nothing = (0,) * width
     arms = window.arms
     copies = arms.get(ledger.candidate + SHADOW, nothing)
     candidate = tuple(a + b for a, b in zip(arms.get(ledger.candidate, nothing), copies, strict=True))
-    stable = arms.get(ledger.stable, nothing)
+    stable = _without_orphans(arms.get(ledger.stable, nothing))
     ledger = replace(
         ledger,
         step_requests=ledger.step_requests + candidate[0],
@@ -117,7 +102,7 @@ def _with_requests(ledger: Ledger, window: Window, now: datetime) -> Ledger:
     )
     if candidate[0] + stable[0] == 0:
         return ledger
-    column = 2
+    column = 3
     for check in ledger.rollout.checks:
         if check.latency is not None:
             column += 1
@@ -126,6 +111,14 @@ def _with_requests(ledger: Ledger, window: Window, now: datetime) -> Ledger:
         tick = Tick(_bad(check, candidate, column), _bad(check, stable, column))
         ledger = _updated(ledger, check.name, ledger.evidence.get(check.name) or Evidence.begin(margin_of(check)), tick)
     return ledger
+
+
+def _without_orphans(counts: Counts) -> Counts:
+    """Of the stable revision: that its pods are gone says nothing of what it is compared by. A candidate without pods
+    may have crashed, and that is held against it.
+    """
+    requests, server_errors, client_errors, orphans, *fast = counts
+    return (max(0, requests - orphans), max(0, server_errors - orphans), client_errors, orphans, *fast)
 
 
 def _bad(check: Check, counts: Counts, column: int) -> Counted:

@@ -18,7 +18,7 @@ from modelway.plan.rollout.pairing import Paired, RingMark
 from modelway.stats import Evidence, Verdict, from_record, to_record
 from modelway.stats.bins import streams
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised with every change that gives written ledgers another meaning."""
 
 WRITE_SECONDS: Final = 30.0

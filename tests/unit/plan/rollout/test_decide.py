@@ -692,6 +692,21 @@ def test_requests_that_find_no_pod_of_the_stable_revision_are_not_held_against_i
     assert 100 < int(evidence.stable.requests) < int(evidence.candidate.requests)
 
 
+def test_an_orphan_that_is_told_before_the_request_it_was_doubles_no_evidence():
+    """Envoy's counters are read one after the other while it goes on counting."""
+    world = begun(with_steps({"name": "half", "weight": 50, "minDuration": "1h"}, checks=[ERRORS]))
+    world.period(400)
+    before = world.ledger.evidence["errors"]
+    for router in world.routers.values():
+        router.counted[world.stable][-1] += 1
+    world.tick(10)
+    world.read()
+    world.look()
+    after = world.ledger.evidence["errors"]
+    assert int(after.stable.requests) == int(before.stable.requests)
+    assert int(after.candidate.requests) == int(before.candidate.requests)
+
+
 def test_a_pod_that_breaks_down_at_a_live_weight_is_told_and_stops_nothing():
     world = begun(with_steps({"name": "five", "weight": 5, "minDuration": "1h"}))
     world.period(100)

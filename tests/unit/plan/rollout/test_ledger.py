@@ -7,7 +7,7 @@ import pytest
 
 from modelway.api.rollout import Rollout
 from modelway.plan.rollout.answers import Bins
-from modelway.plan.rollout.ledger import Ledger, Mark, Traffic, content_of, ledger_from
+from modelway.plan.rollout.ledger import FORMAT, Ledger, Mark, Traffic, content_of, ledger_from
 from modelway.stats import Counts, Evidence, Tick, Verdict, update
 from modelway.stats.bins import streams
 from support.builders import NOW
@@ -59,7 +59,7 @@ def test_it_is_read_back_as_it_was_written():
 @pytest.mark.parametrize(
     "damage",
     [
-        {"format": 2},
+        {"format": FORMAT + 1},
         {"evidence": {"errors": {}}},
         {"evidence": {"unknown": None}},
         {"bins": None},
