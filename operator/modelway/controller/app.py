@@ -138,7 +138,7 @@ class Operator:
             resources=lambda: len(self._store),
             is_leading=self._lease.holds,
         )
-        self._stop, self._leads = asyncio.Event(), asyncio.Event()
+        self._stop = asyncio.Event()
 
     async def run(self) -> int:
         """Run until told to stop; gives the exit code."""
@@ -189,14 +189,9 @@ class Operator:
         _log.info("stopped", identity=self._lease.identity)
 
     async def _hosted(self) -> None:
-        """kopf, once this process leads: who waits for the lease has no use for it, and at the start with many
-        ModelDeployments it would be in the way. By then the CRD is there, without which kopf ends.
-        """
-        leads, ends = asyncio.create_task(self._leads.wait()), asyncio.create_task(self._stop.wait())
-        await asyncio.wait({leads, ends}, return_when=asyncio.FIRST_COMPLETED)
-        await _cancelled(leads, ends)
-        if self._stop.is_set():
-            return
+        """kopf, once the CRD is there: without it kopf ends, where we wait."""
+        crd = [reflector.synced.wait() for reflector in self._reflectors if reflector.kind == MODEL_DEPLOYMENT]
+        await asyncio.gather(*crd)
         ready = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._host.run(self._stop, ready))
@@ -212,7 +207,6 @@ class Operator:
         """Work while holding the lease; returns when it is lost."""
         await asyncio.gather(*(reflector.synced.wait() for reflector in self._reflectors))
         await self._lease.acquire()
-        self._leads.set()
         workers = [asyncio.create_task(self._work()) for _ in range(self._settings.workers)]
         try:
             await self._lease.keep()
