@@ -1,12 +1,9 @@
 """`python -m bench`: measure the operator on a real control plane and print the figures."""
 
 import argparse
-import json
-from pathlib import Path
 
 from bench import controlplane
-
-_RESULTS = Path(__file__).parent / "results"
+from bench.figures import tell
 
 
 def main() -> None:
@@ -21,10 +18,7 @@ def main() -> None:
     figures = controlplane.measure(
         resources=arguments.resources, rest_seconds=arguments.rest, repairs=arguments.repairs
     )
-    print(controlplane.table(figures))
-    if arguments.save:
-        _RESULTS.mkdir(exist_ok=True)
-        (_RESULTS / "controlplane.json").write_text(json.dumps(figures, indent=2) + "\n")
+    tell(figures, name="controlplane", save=arguments.save)
 
 
 if __name__ == "__main__":

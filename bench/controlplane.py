@@ -16,6 +16,7 @@ from typing import Any
 from hack.local import ControlPlane
 
 from bench.audit import Audit
+from bench.figures import Figures
 from bench.plane import Plane, is_ready, say
 from bench.process import OperatorProcess, operator_environment
 from modelway.api.kinds import (
@@ -34,7 +35,6 @@ from modelway.kube.errors import NotFound
 from modelway.plan import Observed, Settings, plan
 
 Object = dict[str, Any]
-Figures = dict[str, Any]
 
 _DIGEST = "sha256:" + "0" * 64
 _CACHE = Path.home() / ".cache" / "modelway"
@@ -72,12 +72,6 @@ async def _run(
 ) -> Figures:
     async with Plane.of(control_plane, resources) as plane:
         return await _Bench(plane, operator).measure(rest_seconds, repairs)
-
-
-def table(figures: Figures) -> str:
-    """The figures for people."""
-    width = max(len(name) for name in figures)
-    return "\n".join(f"{name:<{width}}  {_shown(value)}" for name, value in figures.items())
 
 
 class _Bench:
@@ -322,11 +316,3 @@ def _content(obj: Object) -> Object:
     if obj["kind"] == SERVICE.name:
         kept["spec"] = {key: value for key, value in kept["spec"].items() if not key.startswith("clusterIP")}
     return kept | {"labels": obj["metadata"]["labels"]}
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}" if value < 10 else f"{value:.1f}"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_shown(inner)}" for key, inner in value.items())
-    return str(value)

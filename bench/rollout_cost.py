@@ -7,7 +7,6 @@ until it is promoted. Writes are counted in the API server's audit log.
 
 import argparse
 import asyncio
-import json
 import os
 import statistics
 import subprocess
@@ -24,7 +23,7 @@ from typing import Any
 from hack.local import ControlPlane
 
 from bench.audit import Audit, Write
-from bench.controlplane import Figures, table
+from bench.figures import Figures, tell
 from bench.plane import Object, Plane, is_ready, say
 from bench.process import Cost, OperatorProcess, operator_environment
 from modelway.api.kinds import MODEL_DEPLOYMENT
@@ -32,7 +31,6 @@ from modelway.api.names import EVIDENCE_SUFFIX
 from modelway.plan.rollout.ledger import WRITE_SECONDS
 
 _ROOT = Path(__file__).resolve().parent.parent
-_RESULTS = Path(__file__).parent / "results" / "rollout_cost.json"
 _CACHE = Path.home() / ".cache" / "modelway"
 _DIGEST = "sha256:" + "0" * 64
 _NAMESPACE = "rollouts"
@@ -305,10 +303,7 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="write the figures to bench/results/")
     arguments = parser.parse_args()
     figures = measure(rollouts=arguments.rollouts, rate=arguments.rate, step_seconds=arguments.step_seconds)
-    print(table(figures))
-    if arguments.save:
-        _RESULTS.parent.mkdir(exist_ok=True)
-        _RESULTS.write_text(json.dumps(figures, indent=2) + "\n")
+    tell(figures, name="rollout_cost", save=arguments.save)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.controlplane import Figures, table
+from bench.figures import Figures, tell
 from bench.server import image, load, models
 from bench.server.servers import SERVER_CORE, Server, free_port, modelway, serve
 from bench.server.usage import cpu_seconds
@@ -41,7 +41,6 @@ from modelway.plan.routing.envoy import (
 from modelway.plan.routing.routes import routes_file
 from modelway.plan.routing.split import Health
 
-_RESULTS = Path(__file__).parent / "results" / "routers.json"
 _ENVOY = (
     Path(sys.executable).parent.parent / "lib" / f"python3.{sys.version_info.minor}" / "site-packages/envoy/_bin/envoy"
 )
@@ -194,10 +193,7 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="write the figures to bench/results/")
     arguments = parser.parse_args()
     figures = measure(rounds=arguments.rounds, seconds=arguments.seconds, rate=arguments.rate)
-    print(table(figures))
-    if arguments.save:
-        _RESULTS.parent.mkdir(exist_ok=True)
-        _RESULTS.write_text(json.dumps(figures, indent=2) + "\n")
+    tell(figures, name="routers", save=arguments.save)
 
 
 if __name__ == "__main__":

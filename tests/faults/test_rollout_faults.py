@@ -13,7 +13,7 @@ import pytest
 from hack.demo.kubectl import Kubectl
 
 from support.deployments import Bucket
-from support.trial import CONNECTIONS, NAME, RATE, Load, Silence, Trial, kill, kill_leader
+from support.trial import CONNECTIONS, NAME, RATE, Load, Sent, Silence, Trial, kill, kill_leader
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 
@@ -109,23 +109,23 @@ def test_metrics_unreachable(trial: Trial, tell: list[str]) -> None:
 def test_a_candidate_whose_workers_die_is_found_by_the_evidence(trial: Trial, tell: list[str]) -> None:
     before, stable = trial.load.now(), trial.version_at_rest
     revision = trial.begin(A_WORKER_DIES, min_duration="10m", margin="1%", workers=2)
-    entry = trial.until_ended(revision, seconds=400)
-    assert (entry["result"], entry["reason"].split(":")[0]) == ("Rejected", "CheckFailed"), entry
-    trial.until_calm(stable)
-    sent, failed = (getattr(trial.load.now(), what) - getattr(before, what) for what in ("requests", "failed"))
-    assert 0 < failed <= 0.4 * sent
-    tell.append(f"{entry['reason']}; {told(trial, before)}")
+    tell.append(found_out(trial, revision, "CheckFailed", before, stable))
 
 
 def test_a_candidate_whose_containers_end_is_found_by_the_hard_rule(trial: Trial, tell: list[str]) -> None:
     before, stable = trial.load.now(), trial.version_at_rest
     revision = trial.begin(THE_CONTAINER_ENDS, min_duration="10m", margin="90%")
+    tell.append(found_out(trial, revision, "Crashing", before, stable))
+
+
+def found_out(trial: Trial, revision: str, word: str, before: Sent, stable: str) -> str:
+    """It is rejected for `word`, and only what it was sent has failed; in words."""
     entry = trial.until_ended(revision, seconds=400)
-    assert (entry["result"], entry["reason"].split(":")[0]) == ("Rejected", "Crashing"), entry
+    assert (entry["result"], entry["reason"].split(":")[0]) == ("Rejected", word), entry
     trial.until_calm(stable)
     sent, failed = (getattr(trial.load.now(), what) - getattr(before, what) for what in ("requests", "failed"))
     assert 0 < failed <= 0.4 * sent
-    tell.append(f"{entry['reason']}; {told(trial, before)}")
+    return f"{entry['reason']}; {told(trial, before)}"
 
 
 def test_config_maps_edited_by_hand(trial: Trial, tell: list[str]) -> None:

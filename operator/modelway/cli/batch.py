@@ -1,6 +1,5 @@
 """`modelway batch`: options only; the work is in `modelway.batch`."""
 
-import os
 import signal
 import sys
 from pathlib import Path
@@ -13,7 +12,6 @@ from modelway.artifacts.errors import ArtifactError, ModelwayError
 from modelway.cli import trust
 
 _FORMATS = click.Choice(["parquet", "csv", "jsonl"])
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @click.group()
@@ -80,19 +78,13 @@ def score(**given: Any) -> None:
     May be killed and run again at any point. Ends with 0, 1 (try again), 42 (this shard's input is broken) or 43 (the
     run cannot be done as it was asked for).
     """
-    import math
-
     from modelway.cli import logs
     from modelway.server import cpu
 
     logs.configure()
-    for variable in _THREAD_VARIABLES:
-        os.environ.setdefault(variable, "1")
-    limit = cpu.limit()
-    available = len(os.sched_getaffinity(0))
-    threads = given["threads"] or (available if limit is None else max(1, min(math.ceil(limit), available)))
+    cpu.limit_libraries(1)  # blocks are scored beside each other instead
     signal.signal(signal.SIGTERM, _end)
-    sys.exit(_scored(given, threads))
+    sys.exit(_scored(given, given["threads"] or cpu.all_cores()))
 
 
 def _scored(given: dict[str, Any], threads: int) -> int:

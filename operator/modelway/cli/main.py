@@ -44,7 +44,7 @@ def run_operator() -> None:
     from modelway.cli import logs
 
     with _of_the_operator():
-        load_late("numpy")  # it costs 13 MiB and half of the start, and only a rollout with checks needs it
+        load_late("numpy")  # it costs 11 MiB, and only a rollout with checks needs it
         from modelway.controller import app
 
     logs.configure()

@@ -1,6 +1,5 @@
 """`modelway serve`: options only; the work is in `modelway.server.process`."""
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,6 @@ from typing import Any
 import click
 
 from modelway.cli.types import Duration, Size
-
-# The libraries that count the node's cores when they are imported; see server.cpu.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 DEFAULT_MODEL = Path("/mnt/models")
@@ -191,8 +186,7 @@ def serve(**given: Any) -> None:
     name = given["name"] or _name_of(model)
     logs.configure()
     threads = given["threads"] or cpu.default_threads(workers=given["workers"])
-    for variable in _THREAD_VARIABLES:
-        os.environ.setdefault(variable, str(threads))
+    cpu.limit_libraries(threads)
 
     # From here on numpy may be imported.
     from modelway.server import process

@@ -146,37 +146,42 @@ def _parsed(epoch: str, content: bytes) -> _Answer:
 
 
 def _reading(target: Target, taken_at: datetime, first: _Answer, second: _Answer) -> RouterReading:
+    clusters = _by_cluster(first.values)
     return RouterReading(
         pod=target.pod,
         taken_at=taken_at,
         epoch=first.epoch,
         clusters_version=str(first.values[_CLUSTERS_VERSION]),
         routes_version=str(first.values[_ROUTES_VERSION]),
-        arms=_arms(first.values, second.times),
-        healthy=_healthy(first.values),
+        arms=_arms(clusters, second.times),
+        healthy=_healthy(clusters),
     )
 
 
-def _arms(values: Mapping[str, Any], times: Mapping[str, Mapping[int, int]]) -> dict[str, ArmCounters]:
-    """Counters by arm; the clusters of an arm that speak HTTP and gRPC are added up."""
+def _by_cluster(values: Mapping[str, Any]) -> Mapping[str, Mapping[str, int]]:
+    """What is told of each cluster of a revision; what is not told counts as 0."""
     clusters: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
     for name, value in values.items():
         if (match := _OF_CLUSTER.fullmatch(name)) and match[1] != _ADMIN:
             clusters[match[1]][match[2]] = int(value)
+    return clusters
+
+
+def _arms(clusters: Mapping[str, Mapping[str, int]], times: Mapping[str, Mapping[int, int]]) -> dict[str, ArmCounters]:
+    """Counters by arm; the clusters of an arm that speak HTTP and gRPC are added up."""
     arms: defaultdict[str, list[ArmCounters]] = defaultdict(list)
     for name, counters in clusters.items():
         arms[name.removesuffix(GRPC)].append(_counters(counters, times.get(name, {}), is_grpc=name.endswith(GRPC)))
     return {arm: _sum(parts) for arm, parts in arms.items()}
 
 
-def _healthy(values: Mapping[str, Any]) -> dict[str, int]:
-    """Pods that can be sent requests, by arm."""
-    found: dict[str, int] = {}
-    for name, value in values.items():
-        if (match := _OF_CLUSTER.fullmatch(name)) and match[1] != _ADMIN and match[2] == "membership_healthy":
-            arm = match[1].removesuffix(GRPC)
-            found[arm] = min(found.get(arm, int(value)), int(value))
-    return found
+def _healthy(clusters: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """Pods that can be sent requests, by arm; of clusters that speak HTTP and gRPC the fewer."""
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for name, told in clusters.items():
+        if "membership_healthy" in told:  # a cluster that is being taken out tells it no more
+            found[name.removesuffix(GRPC)].append(told["membership_healthy"])
+    return {arm: min(pods) for arm, pods in found.items()}
 
 
 def _counters(of: Mapping[str, int], times: Mapping[int, int], *, is_grpc: bool) -> ArmCounters:

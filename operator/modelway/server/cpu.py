@@ -12,6 +12,16 @@ CGROUP = Path("/sys/fs/cgroup")
 MAX_CONCURRENCY = 8  # without a limit: enough to use a small node, too little to swamp a large one
 
 
+# The libraries that count the node's cores when they are imported.
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def limit_libraries(threads: int) -> None:
+    """Let libraries that are imported from now on use so many threads, unless the environment says otherwise."""
+    for variable in _THREAD_VARIABLES:
+        os.environ.setdefault(variable, str(threads))
+
+
 def limit(root: Path = CGROUP) -> float | None:
     """The CPU limit of this control group in cores, version 2 or 1; None when there is none."""
     try:
@@ -32,8 +42,7 @@ def default_threads(root: Path = CGROUP, *, workers: int = 1) -> int:
     node want to live.
     """
     cores = limit(root)
-    available = len(os.sched_getaffinity(0))
-    return 1 if cores is None else max(1, min(math.ceil(cores / workers), available))
+    return 1 if cores is None else max(1, min(math.ceil(cores / workers), _available()))
 
 
 def default_concurrency(root: Path = CGROUP, *, workers: int = 1) -> int:
@@ -41,5 +50,14 @@ def default_concurrency(root: Path = CGROUP, *, workers: int = 1) -> int:
     one.
     """
     cores = limit(root)
-    available = len(os.sched_getaffinity(0))
-    return max(2, min(math.ceil((cores if cores is not None else MAX_CONCURRENCY) / workers), available))
+    return max(2, min(math.ceil((cores if cores is not None else MAX_CONCURRENCY) / workers), _available()))
+
+
+def all_cores(root: Path = CGROUP) -> int:
+    """All that this container may use, for work that nobody waits beside: the CPU limit, rounded up, or every core."""
+    found = limit(root)
+    return _available() if found is None else max(1, min(math.ceil(found), _available()))
+
+
+def _available() -> int:
+    return len(os.sched_getaffinity(0))
