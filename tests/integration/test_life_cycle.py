@@ -41,9 +41,12 @@ class TestCreate:
 
     def test_the_event_tells_what_happened(self, namespace, deployed):
         revision = deployed.status["stable"]["revision"]
-        events = [
-            event for event in namespace.find(EVENT) if event.get("reportingController") == "modelway.dev/operator"
-        ]
+
+        def told():
+            found = namespace.find(EVENT)
+            return [event for event in found if event.get("reportingController") == "modelway.dev/operator"]
+
+        events = namespace.wait_for(told, what="an Event is there, which comes after the status")
         assert [(event["type"], event["reason"], event["note"]) for event in events] == [
             ("Normal", "Promoted", f"revision {revision}: all pods are ready")
         ]

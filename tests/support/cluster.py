@@ -234,7 +234,10 @@ class Cluster:
         names = [crd["metadata"]["name"] for crd in yaml.load_all(gateway.gateway_api_crds(), yaml.CSafeLoader)]
         for name in names:
             self.delete(CRD, None, name)
-        self.wait_for(lambda: not any(self.get(CRD, None, name) for name in names), what="the CRDs are gone")
+        # The API server tries again after a minute when an operator has made a route in between.
+        self.wait_for(
+            lambda: not any(self.get(CRD, None, name) for name in names), what="the CRDs are gone", seconds=180
+        )
         self.wait_for(lambda: not self.serves(HTTP_ROUTE), what="HTTPRoutes are served no more")
 
     def _is_established(self) -> bool:

@@ -69,6 +69,15 @@ class RunningPrometheus:
         _until(lambda: bool(self.ask(query)), seconds, f"Prometheus never answered {query}")
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A scraper that has given up is no error.
+
+        And nothing is printed: a traceback is told by parsing the source, which CPython 3.11 must not do in two
+        threads at once (https://github.com/python/cpython/issues/106905).
+        """
+
+
 @contextlib.contextmanager
 def scraped_process(**labels: str) -> Iterator[Scraped]:
     """A process that is to be scraped with these labels, which stand for those of its pod."""
@@ -86,7 +95,7 @@ def scraped_process(**labels: str) -> Iterator[Scraped]:
         def log_message(self, *_: object) -> None:
             """Says nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     process.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
