@@ -220,6 +220,7 @@ class Operator:
                 await self._look(owner)
             finally:
                 self._queue.done(owner)
+            await asyncio.sleep(0)  # a look that writes nothing never waits: lease, watches and probes have their turn
 
     async def _look(self, owner: Owner) -> None:
         """One look, counted and timed. The only place where any exception is caught: it is logged and tried again."""

@@ -8,6 +8,7 @@ A child is repaired even where server-side apply cannot: what somebody added bes
 the whole child in its place.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -44,12 +45,11 @@ class Applier:
     def __init__(self, client: Client, store: Store) -> None:
         self._client = client
         self._store = store
-        self._left: dict[tuple[Owner, ChildKey], _Left] = {}
+        self._left: defaultdict[Owner, dict[ChildKey, _Left]] = defaultdict(dict)
 
     def forget(self, owner: Owner) -> None:
         """The owner is gone."""
-        for known in [known for known in self._left if known[0] == owner]:
-            del self._left[known]
+        self._left.pop(owner, None)
 
     async def carry_out(self, owner: Owner, owner_uid: str, plan: Plan) -> dict[ChildKey, Refusal]:
         """Make the cluster as `plan` says.
@@ -114,13 +114,13 @@ class Applier:
         if live is None:
             await self._create(owner, owner_uid, child, body)
             return
-        left = self._left.get((owner, child.key))
+        left = self._left[owner].get(child.key)
         asked_before = live["metadata"].get("annotations", {}).get(ANNOTATION_APPLIED) == mark
         if not asked_before or not self._is_as_left(child, body, live, left):
             live = await (self._repair(child, body, live, left) if asked_before else self._apply(child, body, live))
             self._written(owner, child, live, "child_repaired" if asked_before else "child_changed")
         elif left is None or left.marker != marker(child.kind, live):
-            self._left[owner, child.key] = _Left(marker(child.kind, live), content(child.kind, live))
+            self._left[owner][child.key] = _Left(marker(child.kind, live), content(child.kind, live))
         if child.replicas is not None and live["spec"].get("replicas", 1) != child.replicas:
             live = await self._client.apply(child.kind, _only_replicas(child), manager=REPLICAS_MANAGER)
             self._written(owner, child, live, "replicas_changed", replicas=child.replicas)
@@ -184,7 +184,7 @@ class Applier:
         if live is None:
             return
         await self._delete(owner, ObjectKey(*key), live["metadata"]["uid"])
-        self._left.pop((owner, key), None)
+        self._left[owner].pop(key, None)
         _log.info("child_removed", namespace=owner.namespace, name=owner.name, kind=key.kind.name, child=key.name)
 
     async def _delete(self, owner: Owner, key: ObjectKey, uid: str) -> None:
@@ -198,7 +198,7 @@ class Applier:
     def _written(self, owner: Owner, child: Child, live: Object, event: str, **fields: int) -> None:
         live["metadata"].pop("managedFields", None)
         self._store.put(child.kind, live)
-        self._left[owner, child.key] = _Left(marker(child.kind, live), content(child.kind, live))
+        self._left[owner][child.key] = _Left(marker(child.kind, live), content(child.kind, live))
         _log.info(
             event, namespace=owner.namespace, name=owner.name, kind=child.kind.name, child=child.key.name, **fields
         )

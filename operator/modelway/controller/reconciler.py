@@ -25,7 +25,7 @@ from modelway.controller.rollout_metrics import RolloutMetrics
 from modelway.kube.client import Client
 from modelway.kube.errors import NotFound
 from modelway.kube.recorder import Recorder
-from modelway.kube.store import Owner, Store
+from modelway.kube.store import Owner, Store, packed
 from modelway.plan import ChildKey, Object, Observed, Plan, Refusal, Settings, plan
 from modelway.plan.rollout.ledger import Ledger
 from modelway.plan.status import invalid
@@ -122,9 +122,7 @@ class Reconciler:
         self._measurer.follow(owner, decision.measuring)
         self._metrics.saw(owner, decision.status.rollout, decision.ledger)
         refusals = await self._applier.carry_out(owner, resource.metadata.uid, decision)
-        memory.records = tuple(
-            orjson.dumps(child.body) for child in decision.children if child.kind == CONTROLLER_REVISION
-        )
+        memory.records = tuple(packed(child.body) for child in decision.children if child.kind == CONTROLLER_REVISION)
         if refusals != memory.refusals:
             memory.refusals = refusals
             resource = ModelDeployment.parse(raw)

@@ -94,13 +94,18 @@ class Reflector:
         await asyncio.sleep(self._random.uniform(_UNSERVED_PAUSE / 2, _UNSERVED_PAUSE))
 
     async def _list(self) -> str:
-        objects: list[Object] = []
+        listed, touched = set[str](), set[Owner]()
         version = ""
         async for page in self._client.pages(self.kind, self._namespace, self._selector):
-            objects.extend(slim(self.kind, obj) for obj in page["items"])
             version = page["metadata"]["resourceVersion"]
+            items = page.pop("items")
+            while items:  # each is let go when it is in the store: decoded, a page is ten times what is kept of it
+                obj = items.pop()
+                listed.add(obj["metadata"]["uid"])
+                if (owner := self._store.put(self.kind, slim(self.kind, obj))) is not None:
+                    touched.add(owner)
         initial = not self.synced.is_set()
-        touched = self._store.replace(self.kind, self._namespace, objects, version=version)
+        touched |= self._store.complete(self.kind, self._namespace, listed, version=version)
         self._heard()
         self.synced.set()
         for owner in touched:

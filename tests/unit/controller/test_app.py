@@ -1,5 +1,6 @@
 """The worker: whatever a look ends in, the key is not lost."""
 
+import asyncio
 import ssl
 
 import aiohttp
@@ -94,3 +95,16 @@ async def test_what_kopf_tells_of_news_that_we_know_is_no_news(operator):
     assert len(operator._queue) == 0
     operator._told_by_host("ml", "fraud", "2")
     assert len(operator._queue) == 1
+
+
+async def test_looks_that_never_wait_leave_lease_and_probes_their_turn(operator):
+    operator._reconciler = Looks(None)
+    for number in range(100):
+        operator._queue.add(Owner("ml", f"model-{number}"))
+    working = asyncio.create_task(operator._work())
+    turns = 0
+    while len(operator._queue):
+        await asyncio.sleep(0)
+        turns += 1
+    working.cancel()
+    assert turns >= 100

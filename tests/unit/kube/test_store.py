@@ -1,9 +1,11 @@
 """The store: what it must know, and what must not make it forget or remember."""
 
+import tracemalloc
+
 import pytest
 
 from modelway.api.kinds import DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT, POD, SERVICE, Unserved
-from modelway.kube.store import ObjectKey, Owner, Store, owner_of
+from modelway.kube.store import ObjectKey, Owner, Store, owner_of, packed
 
 FRAUD = Owner("ml", "fraud")
 
@@ -30,6 +32,12 @@ def store():
 def known(store, name="fraud-1"):
     found = store.belonging(FRAUD, ObjectKey(DEPLOYMENT, name))
     return found and int(found["metadata"]["resourceVersion"])
+
+
+def take_list(store, kind, namespace, objects, *, version):
+    """As the reflector does; gives the owners for whom something changed."""
+    touched = {owner for obj in objects if (owner := store.put(kind, obj)) is not None}
+    return touched | store.complete(kind, namespace, {obj["metadata"]["uid"] for obj in objects}, version=version)
 
 
 class TestPut:
@@ -121,32 +129,32 @@ class TestReplace:
     def test_a_relist_finds_what_was_deleted_in_between(self, store):
         store.put(DEPLOYMENT, child(1))
         store.put(DEPLOYMENT, child(2, uid="u2", name="fraud-2"))
-        assert store.replace(DEPLOYMENT, None, [child(2, uid="u2", name="fraud-2")], version="10") == {FRAUD}
+        assert take_list(store, DEPLOYMENT, None, [child(2, uid="u2", name="fraud-2")], version="10") == {FRAUD}
         assert (known(store), known(store, "fraud-2")) == (None, 2)
 
     def test_what_has_not_changed_is_no_news(self, store):
         store.put(DEPLOYMENT, child(1))
-        assert store.replace(DEPLOYMENT, None, [child(1)], version="10") == set()
+        assert take_list(store, DEPLOYMENT, None, [child(1)], version="10") == set()
 
     def test_what_was_created_after_the_list_is_kept(self, store):
         store.put(DEPLOYMENT, child(11))
-        assert store.replace(DEPLOYMENT, None, [], version="10") == set()
+        assert take_list(store, DEPLOYMENT, None, [], version="10") == set()
         assert known(store) == 11
 
     def test_what_a_relist_missed_does_not_come_back_by_a_late_answer(self, store):
         store.put(DEPLOYMENT, child(1))
-        store.replace(DEPLOYMENT, None, [], version="10")
+        take_list(store, DEPLOYMENT, None, [], version="10")
         assert store.put(DEPLOYMENT, child(5)) is None
 
     def test_other_kinds_and_namespaces_are_left_alone(self, store):
         store.put(SERVICE, child(1))
         store.put(DEPLOYMENT, child(1, uid="u2", namespace="other"))
-        assert store.replace(DEPLOYMENT, "ml", [], version="10") == set()
+        assert take_list(store, DEPLOYMENT, "ml", [], version="10") == set()
         assert len(store.belongings(FRAUD)) == len(store.belongings(Owner("other", "fraud"))) == 1
 
     def test_resources_are_replaced_as_well(self, store):
         store.put(MODEL_DEPLOYMENT, child(1, name="fraud"))
-        assert store.replace(MODEL_DEPLOYMENT, None, [], version="10") == {FRAUD}
+        assert take_list(store, MODEL_DEPLOYMENT, None, [], version="10") == {FRAUD}
         assert len(store) == 0
 
 
@@ -175,7 +183,7 @@ class TestOptionalKinds:
         everybody = {FRAUD, Owner("shop", "fraud")}
         assert two.withdraw(HTTP_ROUTE, None, Unserved.NOT_INSTALLED) == everybody
         assert two.unserved("shop") == {HTTP_ROUTE: Unserved.NOT_INSTALLED}
-        assert two.replace(HTTP_ROUTE, None, [], version="9") == everybody
+        assert take_list(two, HTTP_ROUTE, None, [], version="9") == everybody
         assert two.unserved("shop") == {}
 
     def test_that_it_is_still_away_is_no_news(self, two):
@@ -186,12 +194,23 @@ class TestOptionalKinds:
     def test_one_namespace_is_not_another(self, two):
         assert two.withdraw(HTTP_ROUTE, "ml", Unserved.FORBIDDEN) == {FRAUD}
         assert two.unserved("shop") == {}
-        assert two.replace(HTTP_ROUTE, "shop", [], version="9") == set()
+        assert take_list(two, HTTP_ROUTE, "shop", [], version="9") == set()
         assert two.unserved("ml") == {HTTP_ROUTE: Unserved.FORBIDDEN}
 
     def test_its_objects_are_forgotten_and_may_be_seen_again(self, two):
         two.put(HTTP_ROUTE, child(5))
         two.withdraw(HTTP_ROUTE, "ml", Unserved.FORBIDDEN)
         assert two.belonging(FRAUD, ObjectKey(HTTP_ROUTE, "fraud-1")) is None
-        two.replace(HTTP_ROUTE, "ml", [child(5)], version="9")
+        take_list(two, HTTP_ROUTE, "ml", [child(5)], version="9")
         assert two.belonging(FRAUD, ObjectKey(HTTP_ROUTE, "fraud-1")) is not None
+
+
+def test_what_is_kept_takes_the_memory_that_it_says():
+    obj = {"metadata": {"name": "x" * 1000}, "data": ["y" * 10] * 200}
+    tracemalloc.start()
+    try:
+        kept = [packed(obj) for _ in range(100)]
+        traced, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert traced < 1.1 * sum(map(len, kept))
