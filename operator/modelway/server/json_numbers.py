@@ -6,6 +6,8 @@ freed again. Pure. Invariants: what is given is to the bit what `arrays.from_jso
 everything else, wrong JSON included, None is given, and who then decodes it as a whole tells what is wrong where.
 """
 
+import re
+import warnings
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +29,8 @@ _COLON: Final = b" \t\r\n:"
 _EXACT: Final = 2.0**53
 # simdjson's ways to say that this is no JSON, too large a number, or no number.
 _REFUSALS: Final = (ValueError, RuntimeError, TypeError)
+# It says just what it is asked for: that the sum of squares is too large (`_are_exact`).
+warnings.filterwarnings("ignore", "overflow encountered in dot", RuntimeWarning, re.escape(__name__))
 
 
 def rows(body: bytes) -> Numbers | None:
