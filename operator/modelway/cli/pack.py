@@ -29,6 +29,11 @@ from modelway.cli import trust
     type=click.Path(path_type=Path),
     help="What comes before the model: a fitted scikit-learn transformer, or a Python module (with --code Trust).",
 )
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path),
+    help="What the model was trained on, .parquet or .csv: live inputs can be compared with it.",
+)
 @click.option("--version", help="The model's version, free text.")
 @click.option("--training-time", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help="2026-11-01T00:00:00+0000")
 @click.option("--training-time-from-file", is_flag=True, help="Take the time at which the model's file was written.")
@@ -55,6 +60,7 @@ def pack(model: Path, rows: Path, output: Path | None, **given: Any) -> None:
             rows,
             output,
             transform=given["transform"],
+            reference=given["reference"],
             version=given["version"],
             training_time=trained,
             tolerance=given["tolerance"],
@@ -67,6 +73,8 @@ def pack(model: Path, rows: Path, output: Path | None, **given: Any) -> None:
     click.echo(f"inputs: {_listed(packed.metadata.inputs)}")
     click.echo(f"outputs: {_listed(packed.metadata.outputs)}")
     click.echo(f"golden requests: {len(packed.metadata.golden)}, answered right")
+    if packed.metadata.reference is not None:
+        click.echo(f"reference: {len(packed.metadata.reference.features)} features")
     click.echo(f"digest: {packed.digest}")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from modelway.cli.types import Duration, Size
+from modelway.cli.types import Duration, Share, Size
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 DEFAULT_MODEL = Path("/mnt/models")
@@ -168,7 +168,23 @@ def _globals(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ..
     default=True,
     show_default=True,
     envvar="MODELWAY_OBSERVE",
-    help="Whether answers are counted by class and score, and the counts told at /v1/observations.",
+    help="Whether answers and inputs are counted, and the counts told at /v1/observations.",
+)
+@click.option(
+    "--observe-share",
+    type=Share(),
+    default="100%",
+    show_default=True,
+    envvar="MODELWAY_OBSERVE_SHARE",
+    help="Of the requests whose inputs are counted.",
+)
+@click.option(
+    "--observe-rate",
+    type=click.FloatRange(min=1),
+    default=2000,
+    show_default=True,
+    envvar="MODELWAY_OBSERVE_RATE",
+    help="Rows a second whose inputs are counted in each worker at most.",
 )
 @click.option(
     "--max-body", type=Size(), default="16Mi", show_default=True, envvar="MODELWAY_MAX_BODY", help="Largest request."
@@ -217,5 +233,7 @@ def serve(**given: Any) -> None:
             max_wait=given["max_wait"],
             workers=given["workers"],
             observe=given["observe"],
+            observe_share=given["observe_share"],
+            observe_rate=given["observe_rate"],
         )
     )

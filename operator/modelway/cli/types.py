@@ -49,3 +49,17 @@ class Size(click.ParamType[int]):
         if found is None:
             self.fail(f"{value!r} is not a size such as 512Ki or 16Mi", param, ctx)
         return int(found[1]) * _BYTES[found[2]]
+
+
+class Share(click.ParamType[float]):
+    """A part of a whole in percent, `10%`, as a float from 0 to 1."""
+
+    name = "percent"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)%", value)
+        if found is None or float(found[1]) > 100:
+            self.fail(f"{value!r} is not a percentage from 0% to 100%, such as 10%", param, ctx)
+        return float(found[1]) / 100

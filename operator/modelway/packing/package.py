@@ -10,7 +10,7 @@ from typing import Any, Final
 from msgspec import structs
 
 from modelway.artifacts import digest
-from modelway.packing import profile, samples, saving, writing
+from modelway.packing import profile, samples, saving, usual, writing
 from modelway.packing.errors import UnwritableError
 from modelway.packing.originals import Trust
 from modelway.packing.parity import DEFAULT_TOLERANCE
@@ -46,6 +46,7 @@ def pack(
     to: str | Path | None = None,
     *,
     transform: object = None,
+    reference: object = None,
     version: str | None = None,
     training_time: datetime | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
@@ -60,6 +61,9 @@ def pack(
         to: a folder that is new or empty. Left out: `modelway.json` is written beside the model.
         transform: what comes before the model: the path of a fitted scikit-learn transformer or of a Python module, or
             a fitted transformer. The rows are then the transform's.
+        reference: what is usual for the inputs: a profile, or the rows to make one of, as `modelway.profile` takes them
+            (the path of a Parquet or CSV file, a table, an array with a column for each value); columns that the model
+            has not are left out. Best are the rows that it was trained on.
         version: free text.
         training_time: with time zone.
         tolerance: of the golden requests.
@@ -76,6 +80,8 @@ def pack(
             metadata = structs.replace(metadata, inputs=_inputs(rows))
         found = _loaded(folder, metadata, trusted)
         sample = samples.read(Path(rows), found) if isinstance(rows, (str, Path)) else samples.of(rows, found)
+        if reference is not None:
+            metadata = structs.replace(metadata, reference=usual.of(found, sample, reference))
         said = {"version": version, "training_time": training_time}
         metadata = structs.replace(
             metadata,

@@ -65,7 +65,7 @@ def _empty(target: Path) -> None:
 def write(metadata: Metadata, where: Path) -> None:
     """Write `modelway.json` into a folder: a field a line, for people to read."""
     said = msgspec.to_builtins(metadata)
-    lines = [f"  {_json(name)}: {_list(value) if name == 'golden' else _json(value)}" for name, value in said.items()]
+    lines = [f"  {_json(name)}: {_field(name, value)}" for name, value in said.items()]
     (where / FILENAME).write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
@@ -195,6 +195,12 @@ def _listed(array: Array) -> Any:
     if array.dtype.kind == "f" and array.dtype.itemsize < 8:
         return np.array([float(str(value)) for value in array.reshape(-1)]).reshape(array.shape).tolist()
     return array.tolist()
+
+
+def _field(name: str, value: Any) -> str:
+    if name == "reference":
+        return '{"features": ' + _list(value["features"]) + "}"
+    return _list(value) if name == "golden" else _json(value)
 
 
 def _list(items: Sequence[Any]) -> str:

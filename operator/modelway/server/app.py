@@ -6,19 +6,20 @@ the figures. What becomes of predictions is `service`'s; what is said about the 
 
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from modelway import __version__
 from modelway.api import observations as contract
 from modelway.api.names import HEADER_PAIR
 from modelway.server import body as json_body
-from modelway.server import descriptions, observations, v1, v2
+from modelway.server import descriptions, observations, observed_document, v1, v2
 from modelway.server.errors import InvalidInputError, RequestError
 from modelway.server.exchange import Answer, HttpRequest
 from modelway.server.loading import Loaded
 from modelway.server.media import parser
 from modelway.server.metrics import CONTENT_TYPE
 from modelway.server.options import ServerOptions
-from modelway.server.service import Phase, Render, Service
+from modelway.server.service import Phase, Render, Service, not_ready
 from modelway.server.tally import Tally
 
 Handler = Callable[[HttpRequest], Answer]
@@ -177,8 +178,11 @@ class App(Service):
     def _v2_ready(self, _request: HttpRequest) -> Answer:
         return _json({"name": self.options.name, "ready": self.is_ready}, ok=self.is_ready)
 
-    def _observations(self, _request: HttpRequest) -> Answer:
+    def _observations(self, request: HttpRequest) -> Answer:
         self.settle()
+        asked = dict(parse_qsl(request.query.decode("latin-1"), keep_blank_values=True)).get("of", "answers")
+        if asked != "answers":
+            return self._observed(asked, request.header(b"accept-encoding"))
         body = observations.render(
             self._tally.answers,
             model=self.options.name,
@@ -187,6 +191,24 @@ class App(Service):
             reference={} if self.engine is None else self.loaded.reference,
         )
         return Answer(200, body)
+
+    def _observed(self, asked: str, accepted: bytes | None) -> Answer:
+        if asked not in observed_document.ASKED_FOR:
+            raise InvalidInputError(f"of: expected {', '.join(observed_document.ASKED_FOR)}, got {asked[:80]!r}")
+        layout, options = self.layout, self.options
+        if layout is None:
+            raise not_ready()
+        if asked == "reference":
+            return observed_document.packed(observed_document.render_reference(layout, self.loaded.usual), accepted)
+        body = observed_document.render_inputs(
+            self._tally,
+            layout,
+            model=options.name,
+            version=self.version,
+            revision=options.revision,
+            share=options.observe_share,
+        )
+        return observed_document.packed(body, accepted)
 
     def _metrics_text(self, _request: HttpRequest) -> Answer:
         self.settle()

@@ -13,7 +13,7 @@ from modelway.server import golden, transform
 from modelway.server.batching import pays, rows_are_independent
 from modelway.server.formats.base import Code, LoadOptions, Model
 from modelway.server.locate import Located, locate
-from modelway.server.metadata import FILENAME
+from modelway.server.metadata import FILENAME, Reference
 from modelway.server.options import ServerOptions
 from modelway.server.pace import Cost, measure, zeros
 from modelway.server.signature import Signature
@@ -36,6 +36,7 @@ class Loaded:
         golden: how many golden requests it answered right.
         seconds: how long all of this took.
         reference: how the maker's rows were answered, as the server counts answers; empty where that was not said.
+        usual: what the maker's rows were like; None where that was not said.
 
     """
 
@@ -50,6 +51,7 @@ class Loaded:
     golden: int
     seconds: float
     reference: Mapping[str, int] = field(default_factory=dict)
+    usual: Reference | None = None
 
 
 def load(options: ServerOptions, *, clock: Callable[[], float] = time.perf_counter) -> Loaded:
@@ -76,6 +78,7 @@ def load(options: ServerOptions, *, clock: Callable[[], float] = time.perf_count
         golden=len(answered),
         seconds=clock() - start,
         reference=located.metadata.answers or {},
+        usual=located.metadata.reference,
     )
 
 

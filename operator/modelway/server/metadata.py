@@ -16,11 +16,12 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 import orjson
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from modelway.api.observations import check_key
 from modelway.artifacts.errors import ModelError
 from modelway.artifacts.reasons import Reason
+from modelway.stats.drift_reference import problem_of, problem_of_feature
 
 FILENAME = "modelway.json"
 
@@ -112,6 +113,50 @@ class Transform(_Strict, frozen=True, kw_only=True):
             raise ValueError("give either file or module")
 
 
+class Feature(_Strict, frozen=True, kw_only=True):
+    """What is usual for a feature: `edges` and what follows for numbers, or `categories` for texts."""
+
+    name: Annotated[str, Meta(min_length=1, description="As the model's inputs are called.")]
+    edges: Annotated[
+        tuple[float, ...] | None,
+        Meta(description="The least number of each cell but the first, rising."),
+    ] = None
+    lowest: Annotated[float | None, Meta(description="The least number there was; needed with `edges`.")] = None
+    highest: Annotated[float | None, Meta(description="The largest; likewise.")] = None
+    mean: Annotated[float | None, Meta(description="Of the numbers.")] = None
+    deviation: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="Their standard deviation."),
+    ] = None
+    magnitude: Annotated[
+        float | None, Meta(description="Mean of log2 of the numbers' sizes, of those that are not 0.")
+    ] = None
+    categories: Annotated[
+        tuple[str, ...] | None,
+        Meta(description="Texts with a cell of their own; one more is for all others. Empty: 64 cells by checksum."),
+    ] = None
+    counts: Annotated[tuple[Count, ...], Meta(description="Rows in each cell.")]
+    missing: Annotated[int, Meta(ge=0, description="Rows without a value.")] = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if problem := problem_of_feature(structs.asdict(self)):
+            raise ValueError(problem)
+
+
+class Reference(_Strict, frozen=True, kw_only=True):
+    """What is usual for the model's inputs, with which live ones are compared."""
+
+    features: Annotated[
+        tuple[Feature, ...], Meta(description="In any order; those that are not here are not compared.")
+    ]
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if problem := problem_of([structs.asdict(one) for one in self.features]):
+            raise ValueError(problem)
+
+
 class Metadata(_Strict, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -153,6 +198,10 @@ class Metadata(_Strict, frozen=True, kw_only=True):
             description="How many of the maker's rows were answered how, by class and by bucket of the score; "
             "`modelway pack` counts them."
         ),
+    ] = None
+    reference: Annotated[
+        Reference | None,
+        Meta(description="What is usual for the model's inputs; `modelway profile` makes it."),
     ] = None
     producer: Annotated[
         dict[str, str] | None,

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from modelway.api.observations import PATH as OBSERVATIONS
 from modelway.server import schemas
+from modelway.server.observed_document import ASKED_FOR
 from modelway.server.signature import Signature
 from modelway.server.v2 import LENGTH_HEADER
 
@@ -72,8 +73,13 @@ def _of_server(*, observe: bool) -> Json:
         },
     }
     if observe:
-        summary = "What was answered, for the operator."
-        paths[OBSERVATIONS] = {"get": _get("observations", summary, _ref("Observations"))}
+        summary = "What was answered, and asked, for the operator."
+        told = {"oneOf": [_ref("Observations"), _ref("Inputs"), _ref("InputReference")]}
+        asked = {"name": "of", "in": "query", "schema": {"type": "string", "enum": list(ASKED_FOR)}}
+        asked["description"] = (
+            "Counts of answers, which is what is told where this is left out, or of inputs; or what those mean."
+        )
+        paths[OBSERVATIONS] = {"get": _get("observations", summary, told, errors=(400, 503)) | {"parameters": [asked]}}
     return paths
 
 

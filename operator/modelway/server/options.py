@@ -34,7 +34,9 @@ class ServerOptions:
         max_batch: rows of different requests that are predicted together at most; 1 switches that off.
         max_wait: how long a batch may wait to fill while others are about.
         workers: processes that serve, each with a model of its own.
-        observe: whether answers are counted by class and score, and the counts told.
+        observe: whether answers are counted by class and score, and inputs by value, and the counts told.
+        observe_share: of the requests whose inputs are counted, from 0 to 1.
+        observe_rate: rows a second whose inputs a worker counts at most.
 
     """
 
@@ -61,3 +63,5 @@ class ServerOptions:
     max_wait: float = 0.0
     workers: int = 1
     observe: bool = True
+    observe_share: float = 1.0
+    observe_rate: float = 2000.0

@@ -10,6 +10,7 @@ import numpy as np
 from msgspec.json import schema_components
 
 from modelway.server.observations import Observations
+from modelway.server.observed_document import InputReference, Inputs
 from modelway.server.signature import Signature
 from modelway.server.tensors import DTYPES, TensorSpec
 from modelway.server.v1 import DEFAULT_SIGNATURE
@@ -70,7 +71,7 @@ def components(signature: Signature) -> dict[str, Json]:
         "PredictAnswer": _predict_answer(signature),
         "InferRequest": _infer_request(signature),
         "InferAnswer": _infer_answer(signature),
-        **schema_components([Observations], ref_template="#/components/schemas/{name}")[1],
+        **schema_components([Observations, Inputs, InputReference], ref_template="#/components/schemas/{name}")[1],
     }
 
 

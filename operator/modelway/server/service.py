@@ -16,16 +16,18 @@ from typing import Any, Final
 import structlog
 
 from modelway.server.engine import Engine, Outcome
-from modelway.server.errors import RequestError
+from modelway.server.errors import InvalidInputError, RequestError
 from modelway.server.exchange import Answer
 from modelway.server.loading import Loaded
 from modelway.server.metrics import Metrics
+from modelway.server.observed_inputs import InputObserver
+from modelway.server.observed_layout import Layout, lay_out
 from modelway.server.observer import Observer
 from modelway.server.options import ServerOptions
 from modelway.server.sighting import Look
 from modelway.server.signature import Signature
 from modelway.server.tally import Tally
-from modelway.server.tensors import Array
+from modelway.server.tensors import Array, Batch
 from modelway.server.wire import Request
 
 Parse = Callable[[bytes, Signature], Request]
@@ -33,8 +35,8 @@ Render = Callable[..., Answer]
 """As `wire.Wire.render`: (outputs, request, *, name, version) -> Answer."""
 Tell = Callable[[RequestError], Answer]
 """How a protocol tells what went wrong."""
-Predicted = tuple[Answer, Mapping[str, Array], tuple[str, ...]]
-"""An answer, the model's outputs, and those of them that it was made of."""
+Predicted = tuple[Answer, Mapping[str, Array], Batch]
+"""An answer, the model's outputs, and what was asked."""
 
 # What nginx counts for a client that hung up before its answer; it reads none.
 CLIENT_CLOSED_REQUEST: Final = 499
@@ -56,6 +58,8 @@ class Service:
         self._tally = tally or Tally()
         self._worker = worker
         self._observer: Observer | None = None
+        self._inputs: InputObserver | None = None
+        self.layout: Layout | None = None
         self._renders: dict[Render, Callable[[Mapping[str, Array], Request], Predicted]] = {}
         self.phase = Phase.LOADING
         self.in_flight = 0
@@ -93,7 +97,7 @@ class Service:
         if loaded.version != options.version:
             self.metrics = self._metrics(loaded.version)
         if options.observe:
-            self._observer = Observer(Look.at(loaded.model), self._tally.answers.region(self._worker))
+            self._observe(loaded)
         self._renders.clear()
         self.engine = Engine(
             loaded,
@@ -115,6 +119,8 @@ class Service:
         """Bring the shared counts up to date with what was answered."""
         if self._observer is not None:
             self._observer.settle()
+        if self._inputs is not None:
+            self._inputs.settle()
 
     @contextlib.contextmanager
     def watched(self, watcher: Callable[[Phase], Awaitable[None]]) -> Iterator[None]:
@@ -156,6 +162,16 @@ class Service:
         if isinstance(outcome, tuple):
             return self._answered(protocol, start, outcome, pair)
         return self._later(protocol, start, outcome, tell, pair)
+
+    def _observe(self, loaded: Loaded) -> None:
+        """Count what is asked and answered from now on."""
+        options = self.options
+        self._observer = Observer(Look.at(loaded.model), self._tally.answers.region(self._worker))
+        self.layout = lay_out(loaded.model, loaded.signature, loaded.usual)
+        region = self._tally.inputs.region(self._worker)
+        self._inputs = InputObserver(self.layout, region, share=options.observe_share, rate=options.observe_rate)
+        if loaded.usual is not None and self.layout.uncounted:
+            self._log.warning("inputs_not_counted", model=options.name, features=self.layout.uncounted)
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
@@ -201,10 +217,12 @@ class Service:
         return self._answered(protocol, start, finished, pair)
 
     def _answered(self, protocol: str, start: float, finished: tuple[Predicted, int], pair: bytes | None) -> Answer:
-        (answer, outputs, wanted), rows = finished
+        (answer, outputs, batch), rows = finished
         self.metrics.rows(protocol, rows)
         if self._observer is not None:
-            self._observer.take(outputs, wanted, pair, rows, len(answer.body))
+            self._observer.take(outputs, batch.wanted, pair, rows, len(answer.body))
+        if self._inputs is not None:
+            self._inputs.take(batch)
         return self._done(protocol, start, answer)
 
     def _done(self, protocol: str, start: float, answer: Answer) -> Answer:
@@ -216,6 +234,8 @@ class Service:
     def _failed(self, protocol: str, error: Exception) -> RequestError:
         """The one place for what went wrong: what was foreseen, the model's errors, and ours."""
         if isinstance(error, RequestError):
+            if self._inputs is not None and isinstance(error, InvalidInputError):
+                self._inputs.refuse()
             return error
         self._log.error("prediction_failed", protocol=protocol, error=type(error).__name__, exc_info=error)
         return RequestError(500, f"the model failed on this request: {_first_line(error)}")
@@ -235,7 +255,7 @@ class Service:
 def _rendered(
     render: Callable[[Mapping[str, Array], Request], Answer], outputs: Mapping[str, Array], request: Request
 ) -> Predicted:
-    return render(outputs, request), outputs, request.batch.wanted
+    return render(outputs, request), outputs, request.batch
 
 
 def not_ready() -> RequestError:

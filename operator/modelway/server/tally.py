@@ -12,6 +12,7 @@ from bisect import bisect_left
 from typing import Final
 
 from modelway.server.answers import Answers
+from modelway.server.observed_memory import Inputs
 
 PROTOCOLS: Final = ("v1", "v2", "grpc", "other")
 # Fine below 5 ms, where our own models live; from there on the thresholds that a latency check can name, so that a
@@ -53,7 +54,7 @@ class Tally:
     Args:
         workers: how many regions.
 
-    `answers` is another page, of what was answered.
+    `answers` is another page, of what was answered, and `inputs` one of what was asked.
 
     """
 
@@ -64,6 +65,7 @@ class Tally:
         self._numbers = memoryview(self._memory).cast("d")
         self.header = self._numbers[:_HEADER]
         self.answers = Answers(workers)
+        self.inputs = Inputs(workers)
 
     def region(self, worker: int) -> "Region":
         """A worker's own numbers."""

@@ -78,6 +78,16 @@ def test_nothing_need_be_said(tmp_path):
         ({"answers": {"class:a": 1.5}}, "in answers.class:a: Expected `int`"),
         ({"answers": {"class:a": 1, "setosa": 1}}, '"setosa" is no key of answers; there are class:<label>'),
         ({"answers": {"value:9999": 1}}, "value:9999: there are buckets from -5250 to 5250"),
+        (
+            {
+                "reference": {
+                    "features": [{"name": "a", "edges": [2, 1], "lowest": 0, "highest": 3, "counts": [1, 1, 1]}]
+                }
+            },
+            "in reference.features.0: edges: they must rise",
+        ),
+        ({"reference": {"features": [{"name": "a", "counts": [1]}]}}, "features.0: give either edges, of numbers"),
+        ({"reference": {"features": []}}, "in reference: features: none"),
         ({"classes": ["a", None]}, "in classes.1: Expected `bool | int | float | str`, got `null`"),
         ({"transform": {}}, "in transform: give either file or module"),
         ({"transform": {"file": ""}}, "in transform.file: Expected `str` of length >= 1"),

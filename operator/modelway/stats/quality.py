@@ -1,0 +1,244 @@
+"""How good predictions were, from labels that came later: metrics with intervals, from counts that add up.
+
+Three kinds of counts: a confusion matrix, scores of a two-class classifier by label, errors of a regression. All are
+whole numbers, so counts of pods and windows add up exactly, in any order. Intervals are at 95 % and take labelled rows
+for independent. A metric of which nothing is known, such as the precision for a class that was never predicted, is
+None, never 0. Pure; numpy only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from modelway.stats.drift_findings import wilson
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from modelway.stats.counts import Floats, Ints
+
+Z: Final = 1.959964
+"""Standard deviations of a 95 % interval."""
+BINS: Final = 100
+"""Of scores from 0 to 1; a half is a border, so estimated accuracy is exact."""
+UNIT: Final = 2.0**-32
+"""Of the last digits of sums."""
+_LARGEST: Final = 1e70  # of an error: sums of its fourth power are still numbers
+_LEAST_P: Final = 1e-15  # of a logarithm, as scikit-learn bounds it
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric over some rows.
+
+    Args:
+        value: the metric.
+        low: end of its 95 % interval.
+        high: the other end.
+        rows: labelled rows that it is about.
+
+    """
+
+    value: float
+    low: float
+    high: float
+    rows: int
+
+
+def accuracy(confusion: Ints) -> Metric | None:
+    """The share of rows with the right label, with Wilson's interval (1927).
+
+    Args:
+        confusion: rows by [label, prediction].
+
+    """
+    return _share(int(np.trace(confusion)), int(confusion.sum()))
+
+
+def precision(confusion: Ints, label: int) -> Metric | None:
+    """Of the rows that were predicted to be of this label, the share that are."""
+    return _share(int(confusion[label, label]), int(confusion[:, label].sum()))
+
+
+def recall(confusion: Ints, label: int) -> Metric | None:
+    """Of the rows of this label, the share that were predicted so."""
+    return _share(int(confusion[label, label]), int(confusion[label].sum()))
+
+
+def f1(confusion: Ints, label: int) -> Metric | None:
+    """The harmonic mean of precision and recall.
+
+    It is 2J / (1 + J), where J, right ones among those that are or were predicted to be of the label, is a share: so
+    its interval is Wilson's for J, through the same formula, which rises with J.
+    """
+    right = int(confusion[label, label])
+    jaccard = _share(right, int(confusion[label].sum() + confusion[:, label].sum()) - right)
+    if jaccard is None:
+        return None
+    value, low, high = (2 * one / (1 + one) for one in (jaccard.value, jaccard.low, jaccard.high))
+    return Metric(value, low, high, int(confusion.sum()))
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Scores of the second of two classes, by label.
+
+    Args:
+        counts: rows by [label, bin of the score], `BINS` bins of the same width from 0 to 1.
+        totals: sums of the scores likewise, in `UNIT`.
+        loss: sum of -log of the probability that the right label was given, in `UNIT`.
+        loss_squares: sum of its squares, likewise.
+
+    """
+
+    counts: Ints
+    totals: Ints
+    loss: int
+    loss_squares: int
+
+    @classmethod
+    def of(cls, scores: Floats, labels: Sequence[bool] | Floats) -> Scores:
+        """Count scores from 0 to 1 with their labels.
+
+        Raises:
+            ValueError: a score is no probability.
+        """
+        scores, right = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)
+        if not ((scores >= 0) & (scores <= 1)).all():
+            raise ValueError("scores must be probabilities, from 0 to 1")
+        places = np.minimum((scores * BINS).astype(int), BINS - 1)
+        counts, totals = np.zeros((2, BINS), dtype=np.int64), np.zeros((2, BINS), dtype=np.int64)
+        np.add.at(counts, (right.astype(int), places), 1)
+        np.add.at(totals, (right.astype(int), places), np.rint(scores / UNIT).astype(np.int64))
+        loss = -np.log(np.maximum(np.where(right, scores, 1 - scores), _LEAST_P))
+        return cls(counts, totals, _whole(loss), _whole(loss * loss))
+
+    def __add__(self, other: Scores) -> Scores:
+        return Scores(
+            self.counts + other.counts,
+            self.totals + other.totals,
+            self.loss + other.loss,
+            self.loss_squares + other.loss_squares,
+        )
+
+    @property
+    def rows(self) -> int:
+        """Labelled rows."""
+        return int(self.counts.sum())
+
+
+def auc(scores: Scores) -> Metric | None:
+    """The probability that a row of the second class scores above one of the first, ties counting half.
+
+    Rows of one bin count as ties, which with 100 bins changes it by some ten thousandths. The interval is by Hanley and
+    McNeil (Radiology 143, 1982).
+    """
+    negative, positive = scores.counts
+    n, m = int(negative.sum()), int(positive.sum())
+    if not n or not m:
+        return None
+    below = np.cumsum(negative) - negative
+    value = float((positive * (below + negative / 2)).sum() / (n * m))
+    square = value * value
+    first, second = value / (2 - value), 2 * square / (1 + value)
+    variance = (value * (1 - value) + (m - 1) * (first - square) + (n - 1) * (second - square)) / (n * m)
+    half = Z * sqrt(max(variance, 0.0))
+    return Metric(value, max(value - half, 0.0), min(value + half, 1.0), n + m)
+
+
+def log_loss(scores: Scores) -> Metric | None:
+    """The mean of -log of the probability that the right label was given; probabilities from 1e-15 on."""
+    return _mean(scores.loss, scores.loss_squares, scores.rows)
+
+
+def expected_accuracy(counts: Ints, totals: Ints) -> float | None:
+    """What the accuracy of a calibrated classifier should be by its own scores, without a label: an estimate.
+
+    Confidence-based performance estimation (CBPE, as NannyML's documentation defines it): a
+    row is right with probability max(p, 1 - p). It holds where scores are calibrated, under a shift of the inputs too,
+    and is blind where the meaning of the inputs has changed.
+
+    Args:
+        counts: rows in each of `BINS` bins of the score.
+        totals: sums of the scores in each, in `UNIT`.
+
+    """
+    rows = int(counts.sum())
+    if not rows:
+        return None
+    half = BINS // 2
+    sums = totals * UNIT
+    return float(((counts[:half] - sums[:half]).sum() + sums[half:].sum()) / rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Errors of a regression: prediction less value.
+
+    Args:
+        rows: labelled rows.
+        total: sum of the errors' sizes, in `UNIT`; Python's whole numbers, which have no end.
+        squares: sum of their squares.
+        fourths: sum of the squares of these.
+
+    """
+
+    rows: int = 0
+    total: int = 0
+    squares: int = 0
+    fourths: int = 0
+
+    @classmethod
+    def of(cls, predictions: Floats, values: Floats) -> Errors:
+        """Count predictions with the values that came true.
+
+        Raises:
+            ValueError: one is not finite, or absurdly far off.
+        """
+        sizes = np.abs(np.asarray(predictions, dtype=np.float64) - np.asarray(values, dtype=np.float64))
+        if not (sizes <= _LARGEST).all():
+            raise ValueError(f"an error is not finite, or larger than {_LARGEST:g}: is the value of the same unit?")
+        squares = sizes * sizes
+        return cls(len(sizes), _whole(sizes), _whole(squares), _whole(squares * squares))
+
+    def __add__(self, other: Errors) -> Errors:
+        return Errors(
+            self.rows + other.rows,
+            self.total + other.total,
+            self.squares + other.squares,
+            self.fourths + other.fourths,
+        )
+
+
+def mae(errors: Errors) -> Metric | None:
+    """The mean size of an error."""
+    return _mean(errors.total, errors.squares, errors.rows)
+
+
+def rmse(errors: Errors) -> Metric | None:
+    """The root of the mean square of an error; the interval is that of the mean square, its root taken."""
+    square = _mean(errors.squares, errors.fourths, errors.rows)
+    return square and Metric(sqrt(square.value), sqrt(square.low), sqrt(square.high), square.rows)
+
+
+def _share(times: int, rows: int) -> Metric | None:
+    return Metric(times / rows, *wilson(times, rows, Z), rows) if rows else None
+
+
+def _mean(total: int, squares: int, rows: int) -> Metric | None:
+    """Of numbers that are not negative, with the interval of the central limit theorem."""
+    if not rows:
+        return None
+    mean = total * UNIT / rows
+    variance = max(squares * UNIT / rows - mean * mean, 0.0) * (rows / (rows - 1) if rows > 1 else 1.0)
+    half = Z * sqrt(variance / rows)
+    return Metric(mean, max(mean - half, 0.0), mean + half, rows)
+
+
+def _whole(numbers: Floats) -> int:
+    """The sum in whole `UNIT`s, each number rounded for itself: so sums of parts are those of the whole."""
+    return sum(round(number / UNIT) for number in numbers.tolist())
