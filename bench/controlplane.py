@@ -6,19 +6,13 @@ against what the cluster itself needs. Writes are counted in the API server's au
 
 import asyncio
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from hack.local import ControlPlane
-
-from bench.audit import Audit
 from bench.figures import Figures
-from bench.plane import Plane, is_ready, say
-from bench.process import OperatorProcess, operator_environment
+from bench.plane import Plane, Rig, is_ready, rig, say
 from modelway.api.kinds import (
     AUTOSCALER,
     CONFIG_MAP,
@@ -37,50 +31,28 @@ from modelway.plan import Observed, Settings, plan
 Object = dict[str, Any]
 
 _DIGEST = "sha256:" + "0" * 64
-_CACHE = Path.home() / ".cache" / "modelway"
 
 
 def measure(*, resources: int, rest_seconds: float, repairs: int) -> Figures:
     """Everything, in one run; prints progress. Gives the figures by name."""
-    command = operator_environment(_CACHE / "bench-venv")
-    with tempfile.TemporaryDirectory(prefix="modelway-bench-") as folder:
-        control_plane = ControlPlane(
-            Path(folder),
-            audit=True,
-            audit_users=["modelway-operator"],
-            kwok_nodes=10,
-            controller_manager_flags=[
-                "--node-monitor-grace-period=24h",
-                # Simulated pods have no metrics. Asked for 1,000 times every 15 s in vain, with an Event each time,
-                # they would be the largest load in the cluster.
-                "--horizontal-pod-autoscaler-sync-period=1h",
-            ],
-            say=say,
-        )
-        with control_plane:
-            operator = OperatorProcess(
-                command,
-                control_plane.kubeconfig_of("modelway-operator"),
-                Path(folder) / "operator.log",
-                port=18099,
-            )
-            return asyncio.run(_run(control_plane, operator, resources, rest_seconds, repairs))
+    # Simulated pods have no metrics. Asked for 1,000 times every 15 s in vain, with an Event each time, they would be
+    # the largest load in the cluster.
+    with rig(controller_manager_flags=["--horizontal-pod-autoscaler-sync-period=1h"]) as built:
+        return asyncio.run(_run(built, resources, rest_seconds, repairs))
 
 
-async def _run(
-    control_plane: ControlPlane, operator: OperatorProcess, resources: int, rest_seconds: float, repairs: int
-) -> Figures:
-    async with Plane.of(control_plane, resources) as plane:
-        return await _Bench(plane, operator).measure(rest_seconds, repairs)
+async def _run(built: Rig, resources: int, rest_seconds: float, repairs: int) -> Figures:
+    async with Plane.of(built.control_plane, resources) as plane:
+        return await _Bench(plane, built).measure(rest_seconds, repairs)
 
 
 class _Bench:
-    def __init__(self, plane: Plane, operator: OperatorProcess) -> None:
+    def __init__(self, plane: Plane, built: Rig) -> None:
         self._plane = plane
         self._client = plane.client
-        self._operator = operator
+        self._operator = built.operator
         self._count = plane.count
-        self._audit = Audit(plane.control_plane.audit_log, "modelway-operator")
+        self._audit = built.audit()
 
     async def measure(self, rest_seconds: float, repairs: int) -> Figures:
         await self._plane.define()

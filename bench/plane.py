@@ -2,14 +2,19 @@
 
 import asyncio
 import ssl
+import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from hack.local import ControlPlane
+from hack.local.kwok import POD_RANGE
 
+from bench.audit import Audit
+from bench.process import OperatorProcess, operator_environment
 from modelway.api.crd import render
 from modelway.api.kinds import MODEL_DEPLOYMENT, Kind
 from modelway.kube.client import Client
@@ -18,10 +23,59 @@ from modelway.kube.errors import NotFound
 
 Object = dict[str, Any]
 
+OPERATOR = "modelway-operator"
+"""The user as whom the operator asks the API server, and whose writes are counted."""
+
+_CACHE = Path.home() / ".cache" / "modelway"
 _WORKERS = 16
 _QUIET_SECONDS = 12.0
+_LONGEST_ERRORS = 4000
 _CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions")
 _NAMESPACES = Kind("v1", "Namespace", "namespaces")
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """A control plane with simulated nodes, and an operator beside it that somebody has yet to start."""
+
+    control_plane: ControlPlane
+    operator: OperatorProcess
+
+    def audit(self) -> Audit:
+        """What the operator writes from now on, in the API server's own words."""
+        return Audit(self.control_plane.audit_log, OPERATOR)
+
+
+@contextmanager
+def rig(*, controller_manager_flags: Sequence[str] = (), pod_range: str = POD_RANGE, **settings: str) -> Iterator[Rig]:
+    """A rig for one benchmark; in the end everything is stopped, and the operator's errors are shown.
+
+    Args:
+        controller_manager_flags: beyond those that simulated nodes need.
+        pod_range: addresses of simulated pods.
+        **settings: of the operator.
+    """
+    command = operator_environment(_CACHE / "bench-venv")
+    with tempfile.TemporaryDirectory(prefix="modelway-bench-") as folder:
+        control_plane = ControlPlane(
+            Path(folder),
+            audit=True,
+            audit_users=[OPERATOR],
+            kwok_nodes=10,
+            controller_manager_flags=["--node-monitor-grace-period=24h", *controller_manager_flags],
+            say=say,
+            pod_range=pod_range,
+        )
+        log = Path(folder) / "operator.log"
+        log.touch()
+        with control_plane:
+            operator = OperatorProcess(command, control_plane.kubeconfig_of(OPERATOR), log, port=18099, **settings)
+            try:
+                yield Rig(control_plane, operator)
+            finally:
+                errors = (line for line in log.read_text().splitlines() if '"level":"error"' in line)
+                say("\n".join(errors)[:_LONGEST_ERRORS])
+                operator.end()
 
 
 @dataclass(frozen=True, slots=True)

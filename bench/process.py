@@ -72,6 +72,11 @@ class OperatorProcess:
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(60)
 
+    def end(self) -> None:
+        """Stop it, if it runs."""
+        if self._process is not None and self._process.poll() is None:
+            self.stop()
+
     def cost(self) -> Cost:
         """What it has used since it started."""
         assert self._process is not None

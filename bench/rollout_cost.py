@@ -11,7 +11,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -22,21 +21,22 @@ from typing import Any
 
 from hack.local import ControlPlane
 
-from bench.audit import Audit, Write
+from bench.audit import Write
 from bench.figures import Figures, tell
-from bench.plane import Object, Plane, is_ready, say
-from bench.process import Cost, OperatorProcess, operator_environment
+from bench.plane import Object, Plane, Rig, is_ready, rig, say
+from bench.process import Cost
 from modelway.api.kinds import MODEL_DEPLOYMENT
 from modelway.api.names import EVIDENCE_SUFFIX
 from modelway.plan.rollout.ledger import WRITE_SECONDS
 
 _ROOT = Path(__file__).resolve().parent.parent
-_CACHE = Path.home() / ".cache" / "modelway"
 _DIGEST = "sha256:" + "0" * 64
 _NAMESPACE = "rollouts"
 _ROUTERS = 2
 _POD_RANGE = "127.64.0.0/10"
 """All of 127.0.0.0/8 is this machine, so one process can answer for every simulated pod."""
+_FLAG = "--controllers=*,-endpointslice-controller,-endpoints-controller,-endpointslice-mirroring-controller"
+"""Addresses of loopback are refused there; nobody sends requests to these pods by their Services."""
 _CHECKS = [
     {"name": "errors", "errorRate": {"maxIncrease": "2%"}},
     {"name": "slow", "latency": {"threshold": "250ms", "maxIncrease": "2%"}},
@@ -57,35 +57,11 @@ MOST_MIB = 250
 
 def measure(*, rollouts: int, rate: float, step_seconds: int) -> Figures:
     """All of it, in one run; prints progress. Gives the figures by name."""
-    command = operator_environment(_CACHE / "bench-venv")
-    with tempfile.TemporaryDirectory(prefix="modelway-bench-") as folder:
-        control_plane = ControlPlane(
-            Path(folder),
-            audit=True,
-            audit_users=["modelway-operator"],
-            kwok_nodes=10,
-            pod_range=_POD_RANGE,
-            controller_manager_flags=[
-                "--node-monitor-grace-period=24h",
-                # Addresses of loopback are refused there; nobody sends requests to these pods by their Services.
-                "--controllers=*,-endpointslice-controller,-endpoints-controller,-endpointslice-mirroring-controller",
-            ],
-            say=say,
-        )
-        with control_plane, _fed(control_plane, rate):
-            log = Path(folder) / "operator.log"
-            operator = OperatorProcess(
-                command,
-                control_plane.kubeconfig_of("modelway-operator"),
-                log,
-                port=18099,
-                router_image="modelway.dev/router:dev",
-            )
-            try:
-                return asyncio.run(_run(control_plane, operator, rollouts, rate, step_seconds))
-            finally:
-                say("\n".join(line for line in log.read_text().splitlines() if '"level":"error"' in line)[:4000])
-                operator.stop()
+    with (
+        rig(controller_manager_flags=[_FLAG], pod_range=_POD_RANGE, router_image="modelway.dev/router:dev") as built,
+        _fed(built.control_plane, rate),
+    ):
+        return asyncio.run(_run(built, rollouts, rate, step_seconds))
 
 
 @contextmanager
@@ -106,23 +82,21 @@ def _fed(control_plane: ControlPlane, rate: float) -> Iterator[None]:
         feed.wait()
 
 
-async def _run(
-    control_plane: ControlPlane, operator: OperatorProcess, rollouts: int, rate: float, step_seconds: int
-) -> Figures:
-    async with Plane.of(control_plane, rollouts) as plane:
+async def _run(built: Rig, rollouts: int, rate: float, step_seconds: int) -> Figures:
+    async with Plane.of(built.control_plane, rollouts) as plane:
         await plane.define()
         await plane.namespace(_NAMESPACE)
-        operator.start()
-        return await _Bench(plane, operator, rate, step_seconds).measure()
+        built.operator.start()
+        return await _Bench(plane, built, rate, step_seconds).measure()
 
 
 class _Bench:
-    def __init__(self, plane: Plane, operator: OperatorProcess, rate: float, step_seconds: int) -> None:
+    def __init__(self, plane: Plane, built: Rig, rate: float, step_seconds: int) -> None:
         self._plane = plane
-        self._operator = operator
+        self._operator = built.operator
         self._rate = rate
         self._step_seconds = step_seconds
-        self._audit = Audit(plane.control_plane.audit_log, "modelway-operator")
+        self._audit = built.audit()
 
     async def measure(self) -> Figures:
         await self._deploy()
@@ -254,7 +228,6 @@ def _writes_told(writes: list[Write], stages: Stages, rollouts: int) -> Figures:
     """The writes by what they are for, and by stage beside what is allowed."""
     kinds = Counter(map(_sort, writes))
     evidence, status = kinds.pop("evidence", 0) / rollouts, kinds.pop("status", 0) / rollouts
-    by_stage = Counter(_at(stages, write) for write in writes)
     lasted = _lasted(stages)
     figures: Figures = {
         "writes each": len(writes) / rollouts,
@@ -262,10 +235,12 @@ def _writes_told(writes: list[Write], stages: Stages, rollouts: int) -> Figures:
         "writes each: status": status,
         "writes each: other": {what: count / rollouts for what, count in kinds.most_common()},
     }
-    for stage, seconds in lasted.items():
-        figures[f"{stage}: writes each"] = by_stage[stage] / rollouts
+    for at, seconds in lasted.items():
+        mine = Counter(_sort(write) for write in writes if _at(stages, write) == at)
+        figures[f"{at}: writes each"] = mine.total() / rollouts
+        figures[f"{at}: of these"] = {what: count / rollouts for what, count in mine.most_common()}
         allowed = MOST_WRITES_A_STEP + seconds / WRITE_SECONDS + seconds / _STATUS_SECONDS
-        figures[f"{stage}: allowed for its {seconds:.0f} s"] = allowed
+        figures[f"{at}: allowed for its {seconds:.0f} s"] = allowed
     return figures
 
 

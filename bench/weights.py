@@ -1,8 +1,8 @@
 """`python -m bench.weights`: how long a new weight takes until it is live, on the running local cluster.
 
-Rollouts of twenty steps without checks change the weight as fast as the operator finds each live. The moment at which
-the operator decided stands in the annotation of the routers' pods; the moment at which a router has the weight is when
-its status port first tells of it, asked every 20 ms from this machine.
+Rollouts of twenty steps without checks change the weight as fast as the operator finds each live. The operator decides
+when it writes the weight to status, which is its first write; a watch tells of it. A router has the weight when its
+status port first tells of the files that hold it, asked every 20 ms from this machine.
 """
 
 import argparse
@@ -13,22 +13,25 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from time import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import numpy as np
 from hack.demo.kubectl import Kubectl
 
-from modelway.api.names import ANNOTATION_ROUTING, COMPONENT_ROUTER, LABEL_COMPONENT
-from modelway.plan.routing.envoy import COUNTERS_PATH, ROUTES_NAME, STATUS_PORT
+from modelway.api.names import COMPONENT_ROUTER, LABEL_COMPONENT, child_name
+from modelway.plan.routing.envoy import COUNTERS_PATH, ROUTES_FILE, ROUTES_NAME, STATUS_PORT
 
 _ROOT = Path(__file__).resolve().parent.parent
 _NAME = "weights"
 _STEPS = 20
 _ROUTES = f"http.public.rds.{ROUTES_NAME}.version_text"
+_END = "\x1e"
+"""Between two answers of a watch: a control character, which no JSON has unescaped."""
+_WATCHES_APART = 0.5
+"""Seconds by which one watch may tell later of a write than another of the next."""
 _SERVER = "import http.server as s; s.ThreadingHTTPServer(('', 8000), s.SimpleHTTPRequestHandler).serve_forever()"
 
 
@@ -56,17 +59,24 @@ async def _measure(kubectl: Kubectl, rollouts: int) -> dict[str, Any]:
     await _serves(kubectl, 0)
     selector = f"{LABEL_COMPONENT}={COMPONENT_ROUTER}"
     routers = {pod["metadata"]["name"]: pod["status"]["podIP"] for pod in kubectl.list("pods", selector)}
-    told: dict[tuple[str, str], float] = {}
+    decided: list[_Noted] = []
+    made: list[_Noted] = []
     seen: dict[tuple[str, str], float] = {}
-    watching = [asyncio.create_task(_annotations(kubectl, selector, told))]
-    watching += [asyncio.create_task(_versions(name, address, seen)) for name, address in routers.items()]
+    status = "{.status.rollout.weight}"
+    files = f"{{.data.{ROUTES_FILE.replace('.', chr(92) + '.')}}}"
+    watching = [
+        asyncio.create_task(_noted(kubectl, ("mdep", _NAME), status, decided)),
+        asyncio.create_task(_noted(kubectl, ("configmap", child_name(_NAME, "router")), files, made)),
+        *(asyncio.create_task(_versions(name, address, seen)) for name, address in routers.items()),
+    ]
     for number in range(1, rollouts + 1):
         kubectl.apply(_resource(number))
         await _serves(kubectl, number)
     for task in watching:
         task.cancel()
     await asyncio.gather(*watching, return_exceptions=True)
-    taken = np.array([at - told[key] for key, at in seen.items() if key in told])
+    told = dict(_decisions(decided, made))
+    taken = np.array([at - told[version] for (_, version), at in seen.items() if version in told])
     p50, p90, p99 = np.percentile(taken, [50, 90, 99])
     return {"changes": len(taken), "p50_s": round(p50, 2), "p90_s": round(p90, 2), "p99_s": round(p99, 2)}
 
@@ -103,29 +113,54 @@ async def _serves(kubectl: Kubectl, number: int) -> None:
     await asyncio.to_thread(kubectl.wait, f"revision {number} serves", promoted, seconds=180, show=show)
 
 
-async def _annotations(kubectl: Kubectl, selector: str, told: dict[tuple[str, str], float]) -> None:
-    """Note when the operator decided on each version of the routes."""
-    path = ANNOTATION_ROUTING.replace(".", r"\.")
-    output = f'--output=jsonpath={{.metadata.name}} {{.metadata.annotations.{path}}}{{"\\n"}}'
+class _Noted(NamedTuple):
+    """Something that a watch has told, and when."""
+
+    at: float
+    text: str
+
+
+async def _noted(kubectl: Kubectl, target: tuple[str, str], path: str, noted: list[_Noted]) -> None:
+    """Note each time that what stands at `path` of an object has changed."""
     command = [
         "kubectl",
         "get",
-        "pods",
+        *target,
         f"--namespace={kubectl.namespace}",
-        f"--selector={selector}",
         "--watch",
-        output,
+        f"--output=jsonpath={path}{_END}",
     ]
     environment = os.environ | {"PATH": f"{_ROOT / '.local' / 'bin'}:{os.environ['PATH']}"}
     process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=subprocess.PIPE)
     try:
-        while line := (await process.stdout.readline()).decode().split() if process.stdout else []:
-            if len(line) == 2:
-                mark, _, moment = line[1].partition("@")
-                told.setdefault((line[0], mark.split(".")[1]), datetime.fromisoformat(moment).timestamp())
+        while (text := await _until_end(process.stdout)) is not None:
+            if not noted or noted[-1].text != text:
+                noted.append(_Noted(time(), text))
     finally:
         process.terminate()
         await process.wait()
+
+
+async def _until_end(stream: asyncio.StreamReader | None) -> str | None:
+    """The next text before `_END`; None when there is no more."""
+    assert stream is not None
+    try:
+        return (await stream.readuntil(_END.encode())).decode().removesuffix(_END)
+    except asyncio.IncompleteReadError:
+        return None
+
+
+def _decisions(decided: list[_Noted], made: list[_Noted]) -> Iterator[tuple[str, float]]:
+    """Of each version of the routes with a weight: when that weight was decided, which was shortly before."""
+    for at, text in made:
+        routes = json.loads(text)
+        shares = routes["resources"][0]["virtual_hosts"][0]["routes"][-1]["route"].get("weighted_clusters")
+        if shares is None:
+            continue
+        weight = str(shares["clusters"][0]["weight"])
+        moments = [one.at for one in decided if one.text == weight and one.at < at + _WATCHES_APART]
+        if moments:
+            yield routes["version_info"], moments[-1]
 
 
 async def _versions(name: str, address: str, seen: dict[tuple[str, str], float]) -> None:

@@ -1,7 +1,8 @@
 """`make demo-rollout`: five new versions of a fraud model, good and bad, each under constant load until it is decided.
 
-Each must end as it should, for the right reason, and no request may fail besides those that a bad version caused: so
-many as its share of the traffic allowed. The versions are made by examples/fraud/train.py, which tells what they are.
+Each must end as it should, for the right reason, and no request may fail besides those that a bad version caused. Such
+a one may not have had more requests than its weights allowed, look by look, nor have failed more of them than it is
+known to. The versions are made by examples/fraud/train.py, which tells what they are.
 """
 
 import argparse
@@ -9,15 +10,16 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from hack.demo.load import ClusterLoad
+from hack.demo.seen import LUCK, Exposure, Seen
 from hack.demo.stage import NAMESPACE, Stage, must, perform
 
 from modelway.cli.rollout.picture import Picture, read
-from modelway.cli.rollout.render import line, table
+from modelway.cli.rollout.render import table
 
 _NAME: Final = "fraud"
 _RATE: Final = 60
@@ -28,6 +30,9 @@ _ROWS: Final = 500
 _DEADLINE: Final = 420.0
 """Seconds for one version, from `kubectl patch` to its end."""
 _COUNTRY, _UNKNOWN_COUNTRY = 2, 17
+
+Counts = dict[str, Any]
+"""What the load has counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,35 +66,14 @@ VERSIONS: Final = (
 SHORT: Final = VERSIONS[:2]
 
 
-@dataclass(slots=True)
-class Seen:
-    """What was seen of one rollout while it lasted."""
-
-    harmful: set[str] = field(default_factory=set)
-    highest_weight: int = 0
-    held: bool = False
-    steps: list[str] = field(default_factory=list)
-    last: str = ""
-
-    def note(self, picture: Picture) -> None:
-        """Take a look into account, and tell it when it says something new."""
-        told = line(picture)
-        if told != self.last:
-            print(f"  {told}", flush=True)
-            self.last = told
-        self.harmful |= {check.name for check in picture.checks if check.verdict == "Harmful"}
-        live = picture.live[1] if picture.live else 0
-        self.highest_weight = max(self.highest_weight, picture.weight or 0, live)
-        if picture.step and picture.step not in self.steps:
-            self.steps.append(picture.step)
-        self.held |= picture.state == "Holding" and picture.reason == "CheckFailed"
-
-
 class Rollouts:
     """The rollouts, one after the other, under one load. Each part notes what came out."""
 
-    def __init__(self, stage: Stage, versions: Sequence[Version]) -> None:
+    def __init__(
+        self, stage: Stage, versions: Sequence[Version], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._stage = stage
+        self._clock = clock
         self._kubectl = stage.kubectl
         self._versions = versions
         self._rows: list[list[float]] = []
@@ -149,13 +133,13 @@ class Rollouts:
         return f"{len(bodies)} different requests in turn, over {_CONNECTIONS} connections"
 
     def _roll_out(self, version: Version) -> str:
-        before, began = self._counts(), time.monotonic()
+        before, began = self._counts(), self._clock()
         self._stage.set_version(_NAME, version.number)
         seen = self._follow(version)
-        seconds = time.monotonic() - began
+        seconds = self._clock() - began
         print(self._modelway("status"))
         self._check_outcome(version, seen)
-        requests, failed = self._check_requests(version, seen, before, seconds)
+        requests, failed = self._check_requests(version, seen, before, began)
         outcome = "held, then aborted" if seen.held else "rolled back" if version.is_bad else "promoted"
         caught = ", ".join(sorted(seen.harmful)) if version.is_bad else ""
         weight, took = f"{seen.highest_weight} %", f"{seconds:.0f} s"
@@ -167,7 +151,7 @@ class Rollouts:
 
     def _follow(self, version: Version) -> Seen:
         """Look until the rollout has ended; where it is held for a human, be that human."""
-        seen = Seen()
+        seen = Seen(Exposure(self._clock()))
         asked: str | None = None
         revision = self._kubectl.wait(
             f"version {version.number} is the candidate",
@@ -179,7 +163,7 @@ class Rollouts:
         def has_ended() -> bool:
             nonlocal asked
             picture = self._look()
-            seen.note(picture)
+            seen.note(picture, self._clock())
             if seen.held and asked is None:
                 must(picture.weight == 0, f"held at weight {picture.weight}, not 0")
                 asked = self._modelway("abort")
@@ -203,9 +187,9 @@ class Rollouts:
             must(bool(seen.harmful & set(version.caught_by)), f"Harmful: {seen.harmful or 'no check'}; {told}")
             must(seen.held is version.held, f"held: {seen.held}; {told}")
 
-    def _check_requests(self, version: Version, seen: Seen, before: dict[str, Any], seconds: float) -> tuple[int, int]:
+    def _check_requests(self, version: Version, seen: Seen, before: Counts, began: float) -> tuple[int, int]:
         """Whether enough were sent, and none failed that should not have; gives requests and failed ones."""
-        after = self._counts()
+        after, seconds = self._counts(), self._clock() - began
         requests = after["requests"] - before["requests"]
         failed = {
             code: count - before["codes"].get(code, 0)
@@ -217,18 +201,22 @@ class Rollouts:
         )
         strangers = {code: count for code, count in failed.items() if code not in version.fails}
         must(not strangers, f"requests failed that version {version.number} does not explain: {strangers}")
-        allowed = self._exposure(version, seen, requests)
-        must(
-            sum(failed.values()) <= allowed,
-            f"{failed} failed, more than {allowed} that weight {seen.highest_weight} of {requests} requests allows",
-        )
+        self._check_exposure(version, seen, sum(failed.values()), before, after, rate=requests / seconds)
         return requests, sum(failed.values())
 
-    def _exposure(self, version: Version, seen: Seen, requests: int) -> int:
-        """How many requests a version may fail at most at its weight: the mean and four standard deviations."""
-        share = 1.0 if version.number != "3" else _share_of_unknown_countries(self._rows)
-        mean = requests * seen.highest_weight / 100 * share
-        return math.ceil(mean + 4 * math.sqrt(mean))
+    def _check_exposure(
+        self, version: Version, seen: Seen, failed: int, before: Counts, after: Counts, *, rate: float
+    ) -> None:
+        """Whether a bad version had no more requests than its weights allowed, and failed no more than it does."""
+        if not version.is_bad:
+            return
+        answered = after["answers"].get(version.number, 0) - before["answers"].get(version.number, 0)
+        had, allowed = answered + failed, seen.exposure.most(rate)
+        must(had <= allowed, f"it had {had} requests, more than {allowed} that its weights allowed")
+        share = _share_of_unknown_countries(self._rows) if version.number == "3" else 1.0
+        mean = had * share
+        most = math.ceil(mean + LUCK * math.sqrt(mean * (1.0 - share)))
+        must(failed <= most, f"{failed} of its {had} requests failed, more than {most}: {share:.0%} are known to")
 
     def _end_load(self) -> str:
         counts = self._counts()
@@ -236,8 +224,8 @@ class Rollouts:
             self._load.stop()
         return f"{counts['requests']:,} requests, {counts['failed']:,} failed; p99 {counts['p99_ms']} ms"
 
-    def _counts(self) -> dict[str, Any]:
-        counts: dict[str, Any] = self._load.started() if self._load is not None else {}
+    def _counts(self) -> Counts:
+        counts: Counts = self._load.started() if self._load is not None else {}
         must(counts.get("done") is False, f"there is no load any more: {counts}")
         return counts
 

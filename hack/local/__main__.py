@@ -140,11 +140,14 @@ def _images(options: argparse.Namespace, say: Progress) -> int:
     ]
     references = _build_and_load(builds, say)
     variables = [f"{name.upper().replace('-', '_')}_IMAGE" for name in names]
-    lines = [f"{variable}={reference}\n" for variable, reference in zip(variables, references, strict=True)]
     OUTPUT.mkdir(exist_ok=True)
-    write_private(OUTPUT / "images.env", "".join(lines))
+    file = OUTPUT / "images.env"
+    lines = file.read_text().splitlines() if file.exists() else []
+    others = dict(line.split("=", 1) for line in lines if "=" in line)
+    known = others | dict(zip(variables, references, strict=True))
+    write_private(file, "".join(f"{variable}={known[variable]}\n" for variable in sorted(known)))
     hand_over_outputs(os.environ)
-    print("".join(lines), end="")
+    print("".join(f"{variable}={known[variable]}\n" for variable in variables), end="")
     return 0
 
 

@@ -1,53 +1,25 @@
 """Requests from outside of the cluster: a real Gateway (Contour and its Envoy), real models behind it."""
 
-import http.client
 import json
 import re
-import subprocess
-import sys
-import threading
-import urllib.parse
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from hack.demo.kubectl import Kubectl
-from hack.local import cluster as local
 from hack.local import gateway
-from hack.local.progress import silent
 
 from support.deployments import SMALL, Bucket, condition, wait_until_serving
+from support.entrance import PARENT, Client, answers, asking, entrance
+
+__all__ = ["entrance"]
 
 pytestmark = pytest.mark.timeout(900)
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAME, HOST = "fraud", "fraud.example.com"
-PARENT = {"name": gateway.NAME, "namespace": gateway.NAMESPACED_NAME.split("/")[0], "sectionName": "http"}
-BODY = json.dumps({"inputs": [{"name": "X", "shape": [1, 4], "datatype": "FP32", "data": [5.1, 3.5, 1.4, 0.2]}]})
-
-
-def hack_local(*arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "hack.local", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-@pytest.fixture(scope="module")
-def entrance() -> Iterator[str]:
-    """Where the Gateway answers, as host:port; there for these tests alone, unless somebody had started it before."""
-    found = local.existing(silent)
-    if found is None:
-        pytest.skip("not a cluster without Docker")
-    is_theirs = found.processes.pid("contour") is not None
-    yield urllib.parse.urlsplit(hack_local("gateway", "up")).netloc
-    if not is_theirs:
-        hack_local("gateway", "down")
 
 
 @pytest.fixture(scope="module")
@@ -96,67 +68,21 @@ def wait_for_route(kubectl: Kubectl, status: str, reason: str) -> str:
     return str(found["message"])
 
 
-class Client:
-    """Asks the model under one host, over a connection that it keeps."""
-
-    def __init__(self, entrance: str, host: str) -> None:
-        self._connection = http.client.HTTPConnection(entrance, timeout=20)
-        self._headers = {"host": host, "content-type": "application/json"}
-
-    def ask(self) -> tuple[int, str]:
-        """Status, and the version of the model that answered; or who said else what."""
-        self._connection.request("POST", f"/v2/models/{NAME}/infer", BODY, self._headers)
-        answer = self._connection.getresponse()
-        text = answer.read()
-        if answer.status == 200:
-            return 200, json.loads(text)["model_version"]
-        who = "behind the Gateway" if answer.getheader("x-envoy-upstream-service-time") else "the Gateway"
-        return answer.status, f"{who}: {text.decode()[:200]}"
-
-
 def wait_for_answers(kubectl: Kubectl, entrance: str, *statuses: int) -> None:
     """Wait until requests for the host are answered by one of `statuses`; 0: nobody listens."""
-
-    def answered() -> bool:
-        try:
-            return Client(entrance, HOST).ask()[0] in statuses
-        except (OSError, http.client.HTTPException):
-            return 0 in statuses  # this Gateway's Envoy listens only while there is a route
-
-    kubectl.wait(f"{HOST}: {statuses}", answered, seconds=60, show=("get", "httproute", "--output=yaml"))
-
-
-@contextmanager
-def asking(entrance: str, outcomes: Counter[str]) -> Iterator[None]:
-    """Two clients ask without a pause, and count every answer, until the block ends."""
-    over = threading.Event()
-
-    def run() -> None:
-        client = Client(entrance, HOST)
-        while not over.is_set():
-            try:
-                status, told = client.ask()
-            except (OSError, http.client.HTTPException) as error:
-                status, told = 0, type(error).__name__
-                client = Client(entrance, HOST)
-            outcomes[told if status == 200 else f"{status} {told}"] += 1
-
-    threads = [threading.Thread(target=run) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
+    kubectl.wait(
+        f"{HOST}: {statuses}",
+        lambda: answers(entrance, HOST, *statuses, model=NAME),
+        seconds=60,
+        show=("get", "httproute", "--output=yaml"),
+    )
 
 
 def test_requests_for_the_host_are_answered_by_the_model_and_others_are_not(
     kubectl: Kubectl, routed: str, entrance: str
 ) -> None:
-    assert Client(entrance, HOST).ask() == (200, "1")
-    assert Client(entrance, "other.example.com").ask()[0] == 404
+    assert Client(entrance, HOST, model=NAME).ask() == (200, "1")
+    assert Client(entrance, "other.example.com", model=NAME).ask()[0] == 404
     message = condition(kubectl, routed, "RouteAccepted")["message"]
     assert message == (
         f"requests for {HOST} are led to the Service by Gateway {gateway.NAMESPACED_NAME}, listener http"
@@ -177,7 +103,7 @@ def test_an_edited_route_is_put_back_and_a_version_follows_another_without_a_los
 ) -> None:
     before = kubectl.get("httproute", routed)["spec"]
     outcomes: Counter[str] = Counter()
-    with asking(entrance, outcomes):
+    with asking(entrance, HOST, outcomes, model=NAME):
         patch(kubectl, "httproute", hostnames=[HOST, "theirs.example.com"])
         wait_until_put_back(kubectl, before)
         edited = [before["rules"][0] | {"filters": [FILTER]}]
@@ -186,11 +112,14 @@ def test_an_edited_route_is_put_back_and_a_version_follows_another_without_a_los
         patch(kubectl, "mdep", model=model_at(bucket, "2"))
         wait_until_serving(kubectl, routed, version="2")
         kubectl.wait(
-            "version 2 answers", lambda: Client(entrance, HOST).ask() == (200, "2"), seconds=30, show=("get", "pods")
+            "version 2 answers",
+            lambda: Client(entrance, HOST, model=NAME).ask() == (200, "2"),
+            seconds=30,
+            show=("get", "pods"),
         )
     wait_for_route(kubectl, "True", "Accepted")
     assert outcomes.keys() == {"1", "2"}, outcomes
-    assert Client(entrance, "theirs.example.com").ask()[0] == 404
+    assert Client(entrance, "theirs.example.com", model=NAME).ask()[0] == 404
 
 
 def wait_until_put_back(kubectl: Kubectl, before: Any) -> None:

@@ -10,10 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hack.demo.kubectl import Kubectl
 
 from e2e.conftest import bucket, environment, iris, kubectl, onnx_bytes
+from support.deployments import Bucket
+from support.entrance import entrance
+from support.trial import Load, Trial
 
-__all__ = ["bucket", "environment", "iris", "kubectl", "onnx_bytes"]
+__all__ = ["bucket", "entrance", "environment", "iris", "kubectl", "onnx_bytes"]
 
 _RESULTS = Path(__file__).resolve().parents[2] / "bench" / "results"
 _TABLE, _ROLLOUTS = _RESULTS / "faults.md", _RESULTS / "faults-rollouts.json"
@@ -49,6 +53,14 @@ def _keep(fault: str, seen: str | None) -> None:
     if seen is not None:
         kept[fault] = {"seen": seen, "on": datetime.now(UTC).date().isoformat()}
     _ROLLOUTS.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n")
+
+
+@pytest.fixture(scope="module")
+def trial(kubectl: Kubectl, bucket: Bucket, onnx_bytes: bytes, environment: dict[str, str]) -> Iterator[Trial]:
+    """A model behind routers under load, for all tests of a module."""
+    trial = Trial(kubectl, bucket, Load(kubectl, environment["SERVER_IMAGE"]), onnx_bytes)
+    with trial.followed():
+        yield trial
 
 
 _passed = pytest.StashKey[bool]()

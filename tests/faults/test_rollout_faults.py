@@ -6,14 +6,13 @@ had counted and nobody had read.
 """
 
 import os
-from collections.abc import Iterator
+from collections import Counter
 from typing import Any
 
 import pytest
-from hack.demo.kubectl import Kubectl
 
-from support.deployments import Bucket
-from support.trial import CONNECTIONS, NAME, RATE, Load, Sent, Silence, Trial, kill, kill_leader
+from support.entrance import PARENT, answers, asking
+from support.trial import CONNECTIONS, NAME, RATE, Sent, Silence, Trial, kill, kill_leader
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 
@@ -35,13 +34,6 @@ def transform(tensors):
 """
 A_WORKER_DIES = DIES_SOMETIMES.format(ends="'a worker'", how="os.kill(os.getpid(), 9)")
 THE_CONTAINER_ENDS = DIES_SOMETIMES.format(ends="'the container'", how="os._exit(1)")
-
-
-@pytest.fixture(scope="module")
-def trial(kubectl: Kubectl, bucket: Bucket, onnx_bytes: bytes, environment: dict[str, str]) -> Iterator[Trial]:
-    trial = Trial(kubectl, bucket, Load(kubectl, environment["SERVER_IMAGE"]), onnx_bytes)
-    with trial.followed():
-        yield trial
 
 
 @pytest.fixture(autouse=True)
@@ -152,6 +144,37 @@ def test_config_maps_edited_by_hand(trial: Trial, tell: list[str]) -> None:
     trial.failed_since(before)
     books = trial.balance(revision, stable, before, seconds=0)
     tell.append(f"routers' files, evidence edited and deleted: repaired, promoted; {told(trial, before, books)}")
+
+
+HOST = "faulted.example.com"
+FILTER = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"remove": ["x-theirs"]}}
+
+
+def test_the_route_edited_by_hand(trial: Trial, tell: list[str], entrance: str) -> None:
+    trial.patch(traffic={"parentRefs": [PARENT], "hostnames": [HOST]})
+    trial.until("the Gateway leads here", lambda: answers(entrance, HOST, 200, model=NAME))
+    before, stable = trial.load.now(), trial.version_at_rest
+    route = trial.kubectl.get("httproute", NAME)["spec"]
+    outcomes: Counter[str] = Counter()
+    with asking(
+        entrance, HOST, outcomes, model=NAME, pause=0.1
+    ):  # beside the load, which is what keeps the servers busy
+        revision = trial.begin(min_duration="60s")
+        trial.until_live(revision, counted=100)
+        rules = [route["rules"][0] | {"filters": [FILTER]}]
+        for edited in ({"hostnames": [HOST, "theirs.example.com"]}, {"rules": rules}):
+            trial.edit_route(edited)
+            trial.until("the route is as it was", lambda: trial.kubectl.get("httproute", NAME)["spec"] == route)
+    assert outcomes.keys() == {str(stable), str(trial.version)}, outcomes
+    trial.kubectl.run("delete", "httproute", NAME)
+    trial.until("the route is made again", lambda: answers(entrance, HOST, 200, model=NAME))
+    assert trial.kubectl.get("httproute", NAME)["spec"] == route
+    assert trial.until_ended(revision)["result"] == "Promoted"
+    trial.until_calm(trial.version)
+    trial.failed_since(before)
+    trial.patch(traffic={"parentRefs": None, "hostnames": None})
+    asked = f"{outcomes.total():,} requests through the Gateway, 0 failed"
+    tell.append(f"edited and deleted: repaired, promoted; {told(trial, before)}; {asked}")
 
 
 def test_a_new_spec_in_the_middle(trial: Trial, tell: list[str]) -> None:

@@ -1,25 +1,15 @@
 """The API server of the whole local cluster is away for a minute, in the middle of a rollout. Everybody notices: last."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
-from hack.demo.kubectl import Kubectl
 from hack.local.cluster import existing
 
-from support.deployments import Bucket
-from support.trial import RATE, Load, Trial
+from support.trial import RATE, Trial
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 
 OUTAGE = 60.0
-
-
-@pytest.fixture(scope="module")
-def trial(kubectl: Kubectl, bucket: Bucket, onnx_bytes: bytes, environment: dict[str, str]) -> Iterator[Trial]:
-    trial = Trial(kubectl, bucket, Load(kubectl, environment["SERVER_IMAGE"]), onnx_bytes)
-    with trial.followed():
-        yield trial
 
 
 def test_a_minute_without_the_api_server_in_a_rollout(trial: Trial, tell: list[str]) -> None:

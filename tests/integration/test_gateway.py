@@ -73,6 +73,9 @@ def test_without_the_gateway_api_it_serves_and_the_route_comes_goes_and_comes_wi
     deployed.wait_until_served()
     assert operator.ready() == "ok, leading\n"
     assert not any(line["level"] == "error" for line in operator.lines())
+    told_of = [line for line in operator.lines() if line.get("namespace") == namespace.name]
+    assert any(line["event"] == "status_written" for line in told_of)
+    assert not [line for line in told_of if "stalled" in line], "what comes and goes with the cluster stops nothing"
 
 
 def test_a_missing_kind_costs_a_request_now_and_then(cluster, namespace, operator):

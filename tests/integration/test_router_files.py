@@ -11,7 +11,9 @@ import pytest
 from yarl import URL
 
 from modelway.api import observations
+from modelway.plan.pods import GRPC_PORT, HTTP_PORT
 from modelway.plan.routing import Split
+from modelway.plan.routing.envoy import BOOTSTRAP_FILE, BOOTSTRAP_IPV4_FILE, STATUS_PORT
 from modelway.plan.routing.split import Backend, Health
 from support.envoy import DEADLINE, Envoy, backend, free_port, upstream
 
@@ -46,6 +48,28 @@ def interval(count, weight, *, z=3.29):
     share = weight / 100
     spread = z * sqrt(count * share * (1 - share)) + 1
     return count * share - spread, count * share + spread
+
+
+@pytest.mark.parametrize(
+    ("file", "hosts"),
+    [(BOOTSTRAP_FILE, ["127.0.0.1", "[::1]"]), (BOOTSTRAP_IPV4_FILE, ["127.0.0.1"])],
+    ids=["both families", "a kernel without IPv6"],
+)
+async def test_a_router_answers_on_every_address_and_tells_a_server_who_asks(envoy, a, file, hosts):
+    envoy.starts_with = file
+    envoy.give(Split(of(a, A)))
+    async with envoy:
+        for host in hosts:
+            for port in (HTTP_PORT, GRPC_PORT):
+                async with envoy.session.post(f"http://{host}:{envoy.ports[port]}/") as answer:
+                    assert (answer.status, await answer.text()) == (200, "a")
+            async with envoy.session.get(f"http://{host}:{envoy.ports[STATUS_PORT]}/ready") as answer:
+                assert answer.status == 200
+        # Of 127.0.0.1 Envoy tells the machine's own address; of every other one its own, and in no IPv6 form.
+        client = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+        async with aiohttp.ClientSession(connector=client) as session, session.post(f"{envoy.url}/who") as answer:
+            assert answer.status == 200
+    assert [one["headers"]["x-forwarded-for"] for one in a.heard("/who")] == ["127.0.0.2"]
 
 
 HTTP = Backend(A, "fraud-a", 5000, None, Health(5000), 5.0)

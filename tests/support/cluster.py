@@ -26,6 +26,7 @@ from modelway.api.kinds import (
     DEPLOYMENT,
     EVENT,
     HTTP_ROUTE,
+    JOB,
     LEASE,
     MODEL_DEPLOYMENT,
     OPTIONAL_KINDS,
@@ -48,7 +49,7 @@ LIMIT_RANGE = Kind("v1", "LimitRange", "limitranges")
 KINDS = {
     kind.name: kind
     for kind in (
-        *(*CHILD_KINDS, *OPTIONAL_KINDS, MODEL_DEPLOYMENT, POD, EVENT, LEASE),
+        *(*CHILD_KINDS, *OPTIONAL_KINDS, MODEL_DEPLOYMENT, JOB, POD, EVENT, LEASE),
         *(NAMESPACE, CRD, REPLICA_SET, RESOURCE_QUOTA, LIMIT_RANGE),
     )
 }

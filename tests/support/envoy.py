@@ -33,6 +33,7 @@ from modelway.plan.routing.clusters import clusters_file
 from modelway.plan.routing.envoy import (
     ADMIN_PORT,
     BOOTSTRAP_FILE,
+    BOOTSTRAP_IPV4_FILE,
     CLUSTERS_FILE,
     DIRECTORY,
     ROUTES_FILE,
@@ -120,6 +121,7 @@ class Envoy:
         self.folder = folder
         self.ports = {port: free_port() for port in (HTTP_PORT, GRPC_PORT, STATUS_PORT, ADMIN_PORT)}
         self.epoch = uuid.uuid4().hex
+        self.starts_with = BOOTSTRAP_FILE
         self.without_pods: set[str] = set()
         """Revisions of which DNS knows no pod. (For names of this ending resolvers answer so at once: RFC 7686.)"""
         self._given = 0
@@ -137,7 +139,13 @@ class Envoy:
         self._given += 1
         inner = self.folder / f"..{self._given}"
         inner.mkdir(parents=True)
-        for name, content in ((BOOTSTRAP_FILE, bootstrap()), (CLUSTERS_FILE, clusters), (ROUTES_FILE, routes)):
+        files = {
+            BOOTSTRAP_FILE: bootstrap(),
+            BOOTSTRAP_IPV4_FILE: bootstrap(ipv4_only=True),
+            CLUSTERS_FILE: clusters,
+            ROUTES_FILE: routes,
+        }
+        for name, content in files.items():
             (inner / name).write_text(self._here(content, split))
             if not (link := self.folder / name).is_symlink():
                 link.symlink_to(f"..data/{name}")
@@ -156,12 +164,12 @@ class Envoy:
 
     def validate(self) -> str:
         """What Envoy says of the files when it only checks them."""
-        command = [str(PROGRAM), "--mode", "validate", "--config-path", str(self.folder / BOOTSTRAP_FILE)]
+        command = [str(PROGRAM), "--mode", "validate", "--config-path", str(self.folder / self.starts_with)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.stdout + done.stderr
 
     async def __aenter__(self) -> Self:
-        command = [str(PROGRAM), "--config-path", str(self.folder / BOOTSTRAP_FILE), "--concurrency", "2"]
+        command = [str(PROGRAM), "--config-path", str(self.folder / self.starts_with), "--concurrency", "2"]
         command += ["--disable-hot-restart", "--drain-strategy", "immediate", "--log-level", "warning"]
         environment = os.environ | {"MODELWAY_EPOCH": self.epoch, "MODELWAY_POD": POD.uid}
         with (self.folder / "log").open("wb") as log:

@@ -19,6 +19,7 @@ from modelway.api.status import Status
 from modelway.plan import Child, ChildKey, Happening, Object, Observed, Plan, Refusal, Settings, plan
 from modelway.plan.measured import Measured
 from modelway.plan.rollout.ledger import Ledger
+from modelway.plan.routing.live import annotation
 from modelway.plan.types import Touch
 from support import builders
 from support.builders import DIGEST, NAME, NOW, SETTINGS, changed
@@ -41,6 +42,8 @@ class Simulation:
         self.resource = builders.model_deployment(given)
         self.children: dict[ChildKey, Object] = {}
         self.pods: dict[str, Object] = {}
+        self.jobs: list[Object] = []
+        self.batch_pods: list[Object] = []
         self.refusals: dict[ChildKey, Refusal] = {}
         self.records: tuple[Object, ...] = ()
         self.ledger: Ledger | None = None
@@ -65,6 +68,8 @@ class Simulation:
             resource=ModelDeployment.parse(self.resource),
             children=dict(self.children),
             pods=tuple(self.pods.values()),
+            jobs=tuple(self.jobs),
+            batch_pods=tuple(self.batch_pods),
             refusals=dict(self.refusals),
             records=self.records,
             measured=self.measured,
@@ -122,7 +127,8 @@ class Simulation:
         pod = self.pods.get(touch.pod.name)
         if pod is not None and pod["metadata"]["uid"] == touch.pod.uid:
             self._write(f"touch {touch.pod.name}")
-            annotations = pod["metadata"].get("annotations", {}) | {ANNOTATION_ROUTING: touch.value}
+            told = {ANNOTATION_ROUTING: annotation(touch, self.now)}
+            annotations = pod["metadata"].get("annotations", {}) | told
             self.pods[touch.pod.name] = pod | {"metadata": pod["metadata"] | {"annotations": annotations}}
 
     def _write_status(self, decision: Plan, version: str) -> str:

@@ -20,8 +20,9 @@ import aiohttp
 import structlog
 import uvloop
 
-from modelway.api.kinds import CHILD_KINDS, MODEL_DEPLOYMENT, OPTIONAL_KINDS, POD
+from modelway.api.kinds import CHILD_KINDS, MODEL_DEPLOYMENT, OPTIONAL_KINDS, WATCHED_KINDS
 from modelway.api.names import MANAGED_SELECTOR
+from modelway.controller.apply import Outdated
 from modelway.controller.health import Health
 from modelway.controller.host import Host, NoClusterError, find_connection
 from modelway.controller.measuring import Measurer, Reading
@@ -127,7 +128,7 @@ class Operator:
                 seed=seed,
                 optional=kind in OPTIONAL_KINDS,
             )
-            for kind in (MODEL_DEPLOYMENT, *CHILD_KINDS, *OPTIONAL_KINDS, POD)
+            for kind in (MODEL_DEPLOYMENT, *CHILD_KINDS, *OPTIONAL_KINDS, *WATCHED_KINDS)
             for namespace in (settings.watch_namespaces or (None,))
         ]
         self._host = Host(namespaces=settings.watch_namespaces, on_event=self._told_by_host)
@@ -230,6 +231,9 @@ class Operator:
         except Deposed:
             self._queue.retry(owner)  # a renewal may only have been late
             self._metrics.count_reconcile("error")
+        except Outdated:
+            self._queue.add(owner)
+            self._metrics.count_reconcile("requeue_after")
         except Conflict as error:
             delay = self._queue.retry(owner)
             self._metrics.count_reconcile("requeue_after")

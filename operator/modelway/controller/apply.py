@@ -9,8 +9,9 @@ the whole child in its place.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
 
@@ -24,9 +25,12 @@ from modelway.kube.reflector import slim
 from modelway.kube.store import ObjectKey, Owner, Store
 from modelway.plan import Child, ChildKey, Object, Plan, Refusal, Touch
 from modelway.plan.canonical import digest_of
+from modelway.plan.routing.live import annotation
 
 _log = structlog.get_logger(__name__)
 
+_GOING = "create not allowed while custom resource definition is terminating"
+"""What the API server says of an object whose CRD is being removed; of CRDs only the Gateway API's are used."""
 _ALLOCATED = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
 """Fields of a Service that the API server fills in once."""
 
@@ -40,11 +44,20 @@ class _Left:
 
 
 class Applier:
-    """Writes children through `client` and keeps `store` at what was written."""
+    """Writes children through `client` and keeps `store` at what was written.
 
-    def __init__(self, client: Client, store: Store) -> None:
+    Args:
+        client: writes.
+        store: of what the cluster holds.
+        now: the moment, in UTC, that is written beside what routers are told to have.
+    """
+
+    def __init__(
+        self, client: Client, store: Store, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._client = client
         self._store = store
+        self._now = now
         self._left: defaultdict[Owner, dict[ChildKey, _Left]] = defaultdict(dict)
 
     def forget(self, owner: Owner) -> None:
@@ -64,6 +77,7 @@ class Applier:
 
         Raises:
             ApiError: something passing went wrong; the plan is to be made and carried out again.
+            Outdated: likewise, and at once: the store knows now what the plan did not.
             Deposed: this process may not write any more.
         """
         refusals: dict[ChildKey, Refusal] = {}
@@ -92,7 +106,7 @@ class Applier:
         if live is None or live["metadata"]["uid"] != touch.pod.uid:
             return
         metadata = {"name": touch.pod.name, "namespace": owner.namespace, "uid": touch.pod.uid}
-        annotations = {ANNOTATION_ROUTING: touch.value}
+        annotations = {ANNOTATION_ROUTING: annotation(touch, self._now())}
         try:
             told = await self._client.merge(POD, {"metadata": metadata | {"annotations": annotations}})
         except (NotFound, Conflict):
@@ -156,18 +170,22 @@ class Applier:
             whole, manager = child.body | replicas, REPLICAS_MANAGER
         try:
             live = await self._client.create(child.kind, whole, manager=manager)
-        except Conflict:
-            await self._learn(owner, owner_uid, child)
+        except Conflict as conflict:
+            if await self._learns(owner, owner_uid, child):
+                raise Outdated(f"{child.kind.name} {child.key.name} was not known") from conflict
             raise
         if manager != FIELD_MANAGER:
             live = await self._apply(child, body, live)
         self._written(owner, child, live, "child_created")
 
-    async def _learn(self, owner: Owner, owner_uid: str, child: Child) -> None:
+    async def _learns(self, owner: Owner, owner_uid: str, child: Child) -> bool:
         """Take in what stands where a child should be though the store did not know it, for the next look to go by.
 
         It is new; or it has lost the label by which it is watched; or it belonged to an earlier resource of this name
         and is about to be collected. A plan that did not know of it must not be carried out on it.
+
+        Returns:
+            Whether the store knows more than before.
 
         Raises:
             _ForeignError: it belongs to somebody else.
@@ -175,9 +193,10 @@ class Applier:
         found = await self._client.get(child.kind, owner.namespace, child.key.name)
         if is_controlled_by(found, owner_uid):
             found["metadata"].pop("managedFields", None)
-            self._store.put(child.kind, found)
-        elif not _is_of_namesake(found, owner):
+            return self._store.put(child.kind, found) is not None
+        if not _is_of_namesake(found, owner):
             raise _ForeignError(_owner_named(found))
+        return False
 
     async def _remove(self, owner: Owner, key: ChildKey) -> None:
         live = self._store.belonging(owner, ObjectKey(*key))
@@ -204,6 +223,10 @@ class Applier:
         )
 
 
+class Outdated(Exception):
+    """A plan was made without an object that the store knows by now."""
+
+
 class _ForeignError(Exception):
     """An object of a needed name belongs to somebody else."""
 
@@ -220,6 +243,8 @@ def _is_of_namesake(obj: Object, owner: Owner) -> bool:
 
 
 def _refusal(error: ApiError) -> Refusal:
+    if isinstance(error, Forbidden) and _GOING in error.message:
+        return Refusal(Reason.GATEWAY_API_MISSING, error.message)
     quota = isinstance(error, Forbidden) and "exceeded quota" in error.message
     return Refusal(Reason.QUOTA_EXCEEDED if quota else Reason.CHILD_REFUSED, error.message)
 

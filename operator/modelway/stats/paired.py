@@ -4,8 +4,8 @@ For each pair there is a difference: candidate wrong minus stable wrong (-1, 0, 
 answers disagree. Two e-processes test its mean against the margin: bets on bounded means after Waudby-Smith & Ramdas
 (arXiv:2010.09686), ∏(1 + λ(d - margin)) for *harm* and ∏(1 + λ(margin - d)) for *safe*, each the mean over a fixed grid
 of λ; a factor's expectation is at most 1 when the mean of d is on the hypothesis' side, whatever else its distribution.
-A fixed grid makes the order of the pairs irrelevant. The gain over comparing the arms: what both get wrong, or score
-alike, is no noise.
+A fixed grid makes the order of a look's pairs irrelevant. The gain over comparing the arms: what both get wrong, or
+score alike, is no noise. What a look may add is bounded (MOST_OF_A_LOOK), since its pairs are not independent.
 
 Called by the decision of a shadow step; pure.
 """
@@ -24,6 +24,17 @@ if TYPE_CHECKING:
 
 FRACTIONS: Final = (0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
 """The grid of λ, as fractions of the largest at which no pair can cost more than the stake."""
+
+MOST_OF_A_LOOK: Final = 2.0
+"""What the pairs of one look may add to a logarithm at most, be they three or three hundred.
+
+A product over pairs is an e-process when pairs are independent, and those of the same ten seconds are not: one client
+that repeats one odd request makes all of them. Under any dependence within a look the *mean* of its pairs' e-values is
+valid (Vovk & Wang, arXiv:1912.06116), which is the bet on the look's mean; but that takes as many looks as else pairs.
+To cut the product off is as valid as the product is, min(E, c) being at most E, and leaves a burst little to win:
+where a look is odd throughout with a chance of q, and else quiet, its expectation is q·e² and what the quiet ones
+leave. So clients who stay within the margin over many looks do not add up, and it takes at least two looks to *safe*
+and four to *harm*. Where all is plain it costs half a minute, in a step whose answers reach nobody."""
 
 _NOTHING: Final = 1e-18
 
@@ -85,7 +96,11 @@ class PairedEvidence:
 
 
 def update(evidence: PairedEvidence, differences: "Sequence[float] | Floats") -> PairedEvidence:
-    """The evidence after more pairs.
+    """The evidence after the pairs of one more look.
+
+    Args:
+        evidence: the state before.
+        differences: all that are new since the look before; what depends on each other belongs in one call.
 
     Raises:
         ValueError: a difference is no number or out of its range; scores must be brought into [0, 1] before.
@@ -101,11 +116,16 @@ def update(evidence: PairedEvidence, differences: "Sequence[float] | Floats") ->
     return PairedEvidence(
         margin=evidence.margin,
         lowest=evidence.lowest,
-        harm=np.minimum(evidence.harm + np.log1p(np.multiply.outer(above, worse)).sum(axis=0), CAP),
-        safe=np.minimum(evidence.safe + np.log1p(np.multiply.outer(-above, better)).sum(axis=0), CAP),
+        harm=_grown(evidence.harm, np.multiply.outer(above, worse)),
+        safe=_grown(evidence.safe, np.multiply.outer(-above, better)),
         pairs=evidence.pairs + found.size,
         total=evidence.total + float(found.sum()),
     )
+
+
+def _grown(logs: Floats, won: Floats) -> Floats:
+    """The logs after a look, whose pairs have won so much on each bet, in parts of its stake."""
+    return np.asarray(np.minimum(logs + np.minimum(np.log1p(won).sum(axis=0), MOST_OF_A_LOOK), CAP))
 
 
 def log_sign_test(candidate_alone: int, stable_alone: int) -> float:

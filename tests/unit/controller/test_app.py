@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from modelway.controller.app import Operator
+from modelway.controller.apply import Outdated
 from modelway.controller.settings import read_settings
 from modelway.kube.connection import Connection, Credentials
 from modelway.kube.errors import Conflict, Deposed, Unavailable
@@ -63,6 +64,12 @@ async def test_it_is_looked_at_again_after(operator, outcome, result):
     after, counted = await look(operator, outcome)
     assert 0 < after <= 0.26
     assert counted == {result}
+
+
+async def test_a_plan_that_lacked_an_object_is_made_anew_at_once(operator):
+    after, counted = await look(operator, Outdated())
+    assert after < 0.01
+    assert counted == {"requeue_after"}
 
 
 async def test_the_api_server_says_when(operator):

@@ -13,11 +13,11 @@ from modelway.api.kinds import (
     POD,
     SERVICE,
 )
-from modelway.controller.apply import Applier
+from modelway.controller.apply import Applier, Outdated
 from modelway.kube.errors import BadRequest, Conflict, Deposed, Forbidden, Invalid, NotFound, Unavailable
 from modelway.kube.store import ObjectKey, Owner, Store
 from modelway.plan import ChildKey, Plan, PodKey, Touch
-from support.builders import NAME, NAMESPACE, UID, spec
+from support.builders import NAME, NAMESPACE, NOW, UID, spec
 from support.fake_cluster import FakeCluster
 from support.simulation import Simulation
 
@@ -36,7 +36,7 @@ class Stage:
     def __init__(self) -> None:
         self.cluster = FakeCluster()
         self.store = Store()
-        self.applier = Applier(self.cluster, self.store)
+        self.applier = Applier(self.cluster, self.store, now=lambda: NOW)
 
     async def carry_out(self, plan):
         """The writes that carrying out `plan` takes, and what was refused."""
@@ -50,7 +50,7 @@ class Stage:
     def restart(self):
         """Another process, which lists everything first."""
         self.store = Store()
-        self.applier = Applier(self.cluster, self.store)
+        self.applier = Applier(self.cluster, self.store, now=lambda: NOW)
         self.listen()
 
 
@@ -248,7 +248,7 @@ class TestUnknown:
         settled.cluster.edit(SERVICE, NAME, metadata__labels={})
         lost = settled.store.belongings(OWNER)[ChildKey(SERVICE, NAME)]
         settled.store.discard(SERVICE, lost)
-        with pytest.raises(Conflict):
+        with pytest.raises(Outdated):
             await settled.carry_out(plan_for())
         writes, _ = await settled.carry_out(plan_for())
         assert writes == [f"apply Service {NAME} by modelway"]
@@ -262,7 +262,7 @@ class TestUnknown:
         world.settings = type(world.settings)(server_image="modelway.dev/server:2")
         stage.store = Store()
         stage.applier = Applier(stage.cluster, stage.store)
-        with pytest.raises(Conflict):
+        with pytest.raises(Outdated):
             await stage.carry_out(world.plan())
         assert bare(stage.cluster) == before
         assert ChildKey(CONTROLLER_REVISION, OWN) in stage.store.belongings(OWNER), "the next plan knows of it"
@@ -326,6 +326,12 @@ class TestForeign:
 
 REFUSALS = {
     "a quota": (Forbidden(403, "Forbidden", "exceeded quota: small"), "QuotaExceeded"),
+    "a kind that goes": (
+        Forbidden(
+            403, "Forbidden", "x is forbidden: create not allowed while custom resource definition is terminating"
+        ),
+        "GatewayAPIMissing",
+    ),
     "an admission policy": (Forbidden(403, "Forbidden", "denied by policy"), "ChildRefused"),
     "a rule of its kind": (Invalid(422, "Invalid", "spec.template.spec.affinity: no"), "ChildRefused"),
     "an unknown field": (BadRequest(400, "BadRequest", "unknown field"), "ChildRefused"),
@@ -385,7 +391,7 @@ class TestRemovals:
 class TestTouches:
     """A router's pod gets its annotation, and nothing else is written of it."""
 
-    VALUE = "c.r@2026-11-21T12:00:00.000+00:00"
+    VALUE = "c.r@2026-11-21T12:00:00.000+00:00#2"
 
     @pytest.fixture
     def pod(self, settled):
@@ -396,7 +402,7 @@ class TestTouches:
         return PodKey("router", put["metadata"]["uid"])
 
     def touching(self, pod):
-        return replace(plan_for(), touches=(Touch(pod, self.VALUE),))
+        return replace(plan_for(), touches=(Touch(pod, "c.r", 2),))
 
     def known(self, settled):
         return settled.store.belonging(OWNER, ObjectKey(POD, "router"))

@@ -10,6 +10,7 @@ from aiohttp import web
 from modelway.controller import prometheus
 from modelway.controller.prometheus import Prometheus
 from modelway.plan.measured import MetricsTarget, Question
+from support.web_server import answering
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ALL = 'answers_total{namespace="ml"}'
@@ -33,9 +34,8 @@ def totals(reading):
 
 
 @pytest.fixture
-async def asked():
+def asked():
     """Ask a Prometheus that answers so to each query; gives the reading, and what was asked."""
-    runners, sessions = [], []
 
     async def ask(answers, *, token_file=None, path=""):
         seen = []
@@ -50,23 +50,12 @@ async def asked():
                 return await answer()
             return answer if isinstance(answer, web.Response) else web.json_response(answer)
 
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", handle)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        runners.append(runner)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        session = aiohttp.ClientSession()
-        sessions.append(session)
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}{path}"
-        reader = Prometheus(session, url=url, token_file=token_file, clock=lambda: NOW)
-        return await reader.ask(QUESTION), seen
+        async with answering(handle) as (port, session):
+            url = f"http://127.0.0.1:{port}{path}"
+            reader = Prometheus(session, url=url, token_file=token_file, clock=lambda: NOW)
+            return await reader.ask(QUESTION), seen
 
-    yield ask
-    for session in sessions:
-        await session.close()
-    for runner in runners:
-        await runner.cleanup()
+    return ask
 
 
 async def test_the_counters_of_a_process_are_those_of_its_last_scrape(asked):

@@ -106,8 +106,10 @@ def test_decisions_are_counted_with_the_time_that_they_took(registry, metrics):
 
 
 def test_evidence_of_pairs_is_told_where_it_comes_to_a_decision_first(registry, metrics):
-    pairs = [(Answer("yes", None), Answer("yes", None))] * 400
-    paired = with_pairs(Paired.begin(0.1), pairs, None)
+    pairs = [(Answer("yes", None), Answer("yes", None))] * 40
+    paired = Paired.begin(0.1)
+    for _ in range(12):
+        paired = with_pairs(paired, pairs, None)
     metrics.saw(OWNER, STATUS, replace(ledger(), paired={"errors": paired, "answers": paired}))
     safe = float(paired.disagreement.log_safe)
     assert safe > float(evidence().log_safe)

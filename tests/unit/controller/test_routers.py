@@ -20,6 +20,7 @@ from modelway.controller.measuring import UnreachableError
 from modelway.controller.routers import Routers
 from modelway.plan.measured import PodKey, Target
 from modelway.plan.routing.envoy import COUNTERS_PATH, EPOCH_HEADER, POD_HEADER, THRESHOLDS
+from support.web_server import answering
 
 RECORDED = json.loads((Path(__file__).parent / "router_stats.json").read_text())
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -45,6 +46,7 @@ async def router(*answers, pod="uid-1", epochs=("e1",), status=200):
     asked = []
 
     async def counters(request):
+        assert (request.method, request.path) == ("GET", COUNTERS_PATH)
         asked.append(request.path)
         turn = len(asked) - 1
         answer = answers[min(turn, len(answers) - 1)]
@@ -52,15 +54,8 @@ async def router(*answers, pod="uid-1", epochs=("e1",), status=200):
         headers = {EPOCH_HEADER: epochs[min(turn, len(epochs) - 1)], POD_HEADER: pod}
         return web.Response(status=status, text=text, headers=headers)
 
-    app = web.Application()
-    app.router.add_get(COUNTERS_PATH, counters)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    async with aiohttp.ClientSession() as session:
-        yield Routers(session, clock=lambda: NOW, port=site._server.sockets[0].getsockname()[1]), asked
-    await runner.cleanup()
+    async with answering(counters) as (port, session):
+        yield Routers(session, clock=lambda: NOW, port=port), asked
 
 
 def merging():

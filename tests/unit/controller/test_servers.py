@@ -13,6 +13,7 @@ from modelway.controller.measuring import UnreachableError
 from modelway.controller.servers import Servers
 from modelway.plan.measured import ServerReading, Target
 from modelway.plan.types import PodKey
+from support.web_server import answering
 
 POD = PodKey("fraud-6f1c2a9b-x7", "uid-1")
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -29,31 +30,18 @@ SAID = {
 
 
 @pytest.fixture
-async def asked():
+def asked():
     """Ask a server that answers so; gives the reading."""
-    runners, sessions = [], []
 
     async def ask(answer, *, revision="6f1c2a9b"):
         async def handle(request):
             assert request.path == "/v1/observations"
             return await answer() if callable(answer) else answer
 
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", handle)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        runners.append(runner)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        session = aiohttp.ClientSession()
-        sessions.append(session)
-        port = runner.addresses[0][1]
-        return await Servers(session, clock=lambda: NOW, port=port).ask(Target(POD, "127.0.0.1", revision))
+        async with answering(handle) as (port, session):
+            return await Servers(session, clock=lambda: NOW, port=port).ask(Target(POD, "127.0.0.1", revision))
 
-    yield ask
-    for session in sessions:
-        await session.close()
-    for runner in runners:
-        await runner.cleanup()
+    return ask
 
 
 async def test_what_the_server_said_is_the_reading(asked):

@@ -32,13 +32,19 @@ def ended(version, result):
     return resource(rollout={"state": "Rejected", "revision": CANDIDATE}, history=history)
 
 
+SECONDS = 10.0
+"""From one look to the next."""
+
+
 class Kubectl:
-    """Gives one picture after the other; the last one stays."""
+    """Gives one picture after the other; the last one stays. Only looks take time."""
 
     def __init__(self, *pictures) -> None:
         self._pictures = list(pictures)
+        self.now = 0.0
 
     def get(self, _kind, _name):
+        self.now += SECONDS
         return self._pictures.pop(0) if len(self._pictures) > 1 else self._pictures[0]
 
     def wait(self, what, holds, *, seconds, show):
@@ -62,39 +68,59 @@ class Stage:
 
 
 class Load:
-    """What the load has counted before and after."""
+    """What the load has counted before and after, at a hundred requests a second."""
 
-    def __init__(self, codes) -> None:
-        self._counts = [
-            {"requests": 100, "codes": {"200": 100}, "done": False},
-            {"requests": 1100, "codes": {"200": 1100 - sum(codes.values()), **codes}, "done": False},
-        ]
+    def __init__(self, clock, version, answered, codes) -> None:
+        self._clock, self._version, self._answered, self._codes = clock, version, answered, codes
 
     def started(self):
-        return self._counts.pop(0)
+        at = int(self._clock())
+        requests, answers, codes = 100 + 100 * at, {"1": 100}, {}
+        if at:
+            answers, codes = answers | {self._version.number: self._answered}, self._codes
+        good = requests - sum(codes.values())
+        return {"requests": requests, "codes": {"200": good, **codes}, "answers": answers, "done": False}
 
 
-def roll_out(version, *pictures, **codes):
-    stage = Stage(Kubectl(*pictures))
-    rollouts = Rollouts(stage, [version])
-    rollouts._rows, rollouts._load = ROWS, Load({code.removeprefix("code_"): count for code, count in codes.items()})
+def roll_out(version, *pictures, answered=100, **codes):
+    kubectl = Kubectl(*pictures)
+    stage = Stage(kubectl)
+    rollouts = Rollouts(stage, [version], clock=lambda: kubectl.now)
+    codes = {code.removeprefix("code_"): count for code, count in codes.items()}
+    rollouts._rows, rollouts._load = ROWS, Load(lambda: kubectl.now, version, answered, codes)
     return rollouts._roll_out(version), stage.said
 
 
 def test_a_good_version_is_promoted_without_a_failed_request():
     told, said = roll_out(GOOD, stood("2"), stood("2", weight=50), ended("2", "Promoted"))
     assert told.startswith("promoted after")
-    assert "1,000 requests, 0 failed" in told
+    assert " requests, 0 failed" in told
     assert said == ["set fraud 2", "rollout status fraud"]
 
 
-def test_a_bad_version_may_fail_as_many_requests_as_its_weight_allows():
-    harmful = stood("3", "Harmful", state="RollingBack", reason="CheckFailed", weight=0)
-    pictures = stood("3"), stood("3"), harmful, ended("3", "Rejected")
-    told, _ = roll_out(FAILING, *pictures, code_500=10)
+HARMFUL = stood("3", "Harmful", state="RollingBack", reason="CheckFailed", weight=0)
+FOUND_OUT = stood("3", weight=0), stood("3", weight=0), stood("3"), stood("3"), HARMFUL, ended("3", "Rejected")
+"""Two looks at 20 %, and up to ten seconds before and after: 30 s, in which a hundred requests a second are 600."""
+
+
+def test_a_bad_version_may_have_as_many_requests_as_its_weights_allow():
+    told, _ = roll_out(FAILING, *FOUND_OUT, answered=660, code_500=30)
     assert told.startswith("rolled back (errors at weight 20 %)")
-    with pytest.raises(NotInTimeError, match="more than 23 that weight 20 of 1000 requests allows"):
-        roll_out(FAILING, *pictures, code_500=24)
+    with pytest.raises(NotInTimeError, match="it had 700 requests, more than 698 that its weights allowed"):
+        roll_out(FAILING, *FOUND_OUT, answered=670, code_500=30)
+
+
+def test_what_it_had_at_weight_zero_is_none_that_its_weights_allow():
+    nothing = stood("3", weight=0), stood("3", weight=0), HARMFUL, ended("3", "Rejected")
+    assert roll_out(FAILING, *nothing, answered=0)[0].startswith("rolled back")
+    with pytest.raises(NotInTimeError, match="it had 1 requests, more than 0 that its weights allowed"):
+        roll_out(FAILING, *nothing, answered=1)
+
+
+def test_a_bad_version_may_fail_no_more_of_its_requests_than_it_is_known_to():
+    assert roll_out(FAILING, *FOUND_OUT, answered=353, code_500=37)
+    with pytest.raises(NotInTimeError, match="40 of its 390 requests failed, more than 37: 5% are known to"):
+        roll_out(FAILING, *FOUND_OUT, answered=350, code_500=40)
 
 
 def test_a_version_that_is_held_is_aborted_by_the_human():

@@ -1,8 +1,9 @@
 """How requests find the pods: the routers' files and children, and when the Service leads to them."""
 
 import json
+import subprocess
 from dataclasses import replace
-from datetime import timedelta
+from datetime import timedelta, timezone
 from typing import get_args
 
 import pytest
@@ -13,7 +14,7 @@ from modelway.api.kinds import CONFIG_MAP, DEPLOYMENT, DISRUPTION_BUDGET, NETWOR
 from modelway.api.names import ANNOTATION_ROUTING, COMPONENT_ROUTER, LABEL_COMPONENT, LABEL_REVISION, child_labels
 from modelway.api.rollout import Threshold
 from modelway.api.units import seconds
-from modelway.plan import ChildKey, Observed, plan
+from modelway.plan import ChildKey, Observed, Touch, plan
 from modelway.plan.measured import Measured, PodKey, RouterReading
 from modelway.plan.revisions import Revision
 from modelway.plan.routing import (
@@ -33,7 +34,7 @@ from modelway.plan.routing import (
     wants_routers,
 )
 from modelway.plan.routing.envoy import THRESHOLDS
-from modelway.plan.routing.live import touches
+from modelway.plan.routing.live import annotation, touches
 from modelway.plan.routing.route import AT_REST_SECONDS, ON_ITS_WAY_SECONDS
 from modelway.plan.routing.split import Health
 from support import builders
@@ -86,7 +87,13 @@ def measured(*readings):
 
 
 WANTED = versions(ENVOY, PLAIN, SETTINGS_HERE)
-TOLD = f"{WANTED.mark}@{NOW.isoformat(timespec='milliseconds')}"
+
+
+def told_again(time, wanted=WANTED):
+    return annotation(Touch(PodKey("router-1", "uid-1"), wanted.mark, time), NOW)
+
+
+TOLD = told_again(1)
 
 
 class TestFiles:
@@ -162,6 +169,50 @@ class TestFiles:
 
     def test_the_histogram_has_the_thresholds_that_a_check_can_have(self):
         assert [seconds(text) * 1000 for text in get_args(Threshold)] == [*THRESHOLDS]
+
+
+def addresses(bootstrap):
+    listeners = bootstrap["static_resources"]["listeners"]
+    found = [one["address"] for one in listeners]
+    found += [more["address"] for one in listeners for more in one.get("additional_addresses", ())]
+    return [one["socket_address"] for one in found]
+
+
+class TestBootstrap:
+    """What Envoy listens on; a real one answers there in `tests/integration/test_router_files.py`."""
+
+    def test_every_port_is_open_to_both_families_by_one_socket(self):
+        found = addresses(file(ENVOY, PLAIN, "bootstrap.json"))
+        assert {one["port_value"] for one in found} == {8080, 9000, 9902}
+        assert {(one["address"], one.get("ipv4_compat")) for one in found} == {("::", True)}
+
+    def test_where_the_kernel_knows_no_ipv6_it_listens_on_ipv4_and_is_the_same_but_for_that(self):
+        found = file(ENVOY, PLAIN, "bootstrap-ipv4.json")
+        assert {(one["address"], one.get("ipv4_compat")) for one in addresses(found)} == {("0.0.0.0", None)}
+        both = json.dumps(file(ENVOY, PLAIN, "bootstrap.json")).replace(', "ipv4_compat": true', "")
+        assert json.loads(both.replace('"::"', '"0.0.0.0"')) == found
+
+    @pytest.mark.parametrize(
+        ("known", "expected"), [(True, "bootstrap.json"), (False, "bootstrap-ipv4.json")], ids=["IPv6", "no IPv6"]
+    )
+    def test_the_container_starts_with_the_file_that_its_kernel_can_take(self, tmp_path, known, expected):
+        container = router_children(ENVOY, PLAIN, SETTINGS_HERE)[1].body["spec"]["template"]["spec"]["containers"][0]
+        shell, option, script, name = container["command"]
+        if known:
+            (tmp_path / "if_inet6").touch()
+        envoy = tmp_path / "envoy"
+        envoy.write_text('#!/bin/sh\necho "$MODELWAY_EPOCH" "$@"\n')
+        envoy.chmod(0o755)
+        done = subprocess.run(
+            [shell, option, script.replace("/proc/net", str(tmp_path)), name, *container["args"]],
+            env={"PATH": f"{tmp_path}:/bin:/usr/bin"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        epoch, *arguments = done.stdout.split()
+        assert arguments == ["--config-path", f"/etc/envoy/{expected}", *container["args"]]
+        assert len(epoch) == 36
 
 
 class TestBackend:
@@ -296,24 +347,36 @@ def test_a_revision_is_reached_with_the_pods_that_every_ready_router_has_found(p
 
 
 TOUCH_CASES = {
-    "never told": (pod(), None, True),
-    "told": (pod(told=TOLD), None, False),
-    "told, and has it": (pod(told=TOLD), reading(WANTED, after=60), False),
-    "told of something else": (pod(told="x.y@2026-01-01T00:00:00+00:00"), None, True),
-    "has it not yet": (pod(told=TOLD), reading(OTHER, after=1), False),
-    "has it not for long": (pod(told=TOLD), reading(OTHER, after=3), True),
-    "is not running": (pod(phase="Pending", ready=False), None, False),
-    "runs and is not ready": (pod(ready=False), None, True),
-    "is ending": (pod(deleted=True), None, False),
+    "never told": (pod(), None, 1),
+    "told": (pod(told=TOLD), None, None),
+    "told, and has it": (pod(told=TOLD), reading(WANTED, after=60), None),
+    "told of something else": (pod(told="x.y@2026-01-01T00:00:00+00:00#4"), None, 1),
+    "has it not yet": (pod(told=TOLD), reading(OTHER, after=1), None),
+    "has it not for long": (pod(told=TOLD), reading(OTHER, after=3), 2),
+    "by an operator that wrote no number": (pod(told=TOLD.partition("#")[0]), reading(OTHER, after=3), 2),
+    "told again, has it not yet": (pod(told=told_again(2)), reading(OTHER, after=3), None),
+    "told again, has it not for long": (pod(told=told_again(2)), reading(OTHER, after=5), 3),
+    "told often, has it not yet": (pod(told=told_again(9)), reading(OTHER, after=31), None),
+    "told often, has it not for long": (pod(told=told_again(9)), reading(OTHER, after=33), 10),
+    "its number is edited": (pod(told=f"{TOLD.partition('#')[0]}#often"), None, 1),
+    "is not running": (pod(phase="Pending", ready=False), None, None),
+    "runs and is not ready": (pod(ready=False), None, 1),
+    "is ending": (pod(deleted=True), None, None),
 }
 
 
 @pytest.mark.parametrize(("router", "known", "expected"), TOUCH_CASES.values(), ids=TOUCH_CASES)
-def test_a_kubelet_is_told_once_and_again_when_that_did_not_help(router, known, expected):
-    found = touches(measured(*([known] if known else [])), WANTED, (router,), NOW + timedelta(seconds=9))
-    assert bool(found) == expected
-    for touch in found:
-        assert touch.value == f"{WANTED.mark}@2026-11-21T12:00:09.000+00:00"
+def test_a_kubelet_is_told_once_and_ever_later_again_while_that_does_not_help(router, known, expected):
+    found = touches(measured(*([known] if known else [])), WANTED, (router,))
+    assert found == (() if expected is None else (Touch(PodKey.of(router), WANTED.mark, expected),))
+
+
+def test_what_is_told_names_the_moment_of_the_write_in_utc_and_is_read_back():
+    at = NOW.astimezone(timezone(timedelta(hours=3))) + timedelta(seconds=9)
+    told = annotation(Touch(PodKey("router-1", "uid-1"), WANTED.mark, 2), at)
+    assert told == f"{WANTED.mark}@2026-11-21T12:00:09.000+00:00#2"
+    assert not live(measured(reading(WANTED, after=8)), WANTED, (pod(told=told),))
+    assert live(measured(reading(WANTED, after=10)), WANTED, (pod(told=told),))
 
 
 def test_only_routers_are_asked_and_only_with_an_address():
@@ -372,20 +435,20 @@ SWITCH_CASES = {
 )
 def test_the_service_leads_to_routers_only_while_they_can_answer(resource, children, rest, serves, expected):
     observed = Observed(resource=resource, children=children, **rest)
-    found = route(observed, PLAIN, serves_already=serves, settings=SETTINGS_HERE, now=NOW)
+    found = route(observed, PLAIN, serves_already=serves, settings=SETTINGS_HERE)
     assert (bool(found.children), found.to_routers) == expected
 
 
 def test_before_anybody_can_answer_there_is_nothing_to_route():
-    found = route(Observed(resource=ENVOY), None, serves_already=False, settings=SETTINGS_HERE, now=NOW)
+    found = route(Observed(resource=ENVOY), None, serves_already=False, settings=SETTINGS_HERE)
     assert (found.children, found.to_routers, found.is_live) == ((), False, True)
 
 
 def test_routers_are_asked_often_while_something_is_on_its_way():
     observed = Observed(resource=ENVOY, children=service(COMPONENT_ROUTER), **READY)
-    at_rest = route(observed, PLAIN, serves_already=True, settings=SETTINGS_HERE, now=NOW)
+    at_rest = route(observed, PLAIN, serves_already=True, settings=SETTINGS_HERE)
     assert (at_rest.is_live, at_rest.measuring.every) == (True, AT_REST_SECONDS)
-    moving = route(observed, Split(STABLE, CANDIDATE, 5), serves_already=True, settings=SETTINGS_HERE, now=NOW)
+    moving = route(observed, Split(STABLE, CANDIDATE, 5), serves_already=True, settings=SETTINGS_HERE)
     assert (moving.is_live, moving.measuring.every) == (False, ON_ITS_WAY_SECONDS)
     assert moving.measuring.targets == targets(READY["pods"])
 
@@ -393,14 +456,14 @@ def test_routers_are_asked_often_while_something_is_on_its_way():
 def test_routers_are_asked_often_until_they_have_found_the_candidates_pods():
     split = Split(STABLE, CANDIDATE)
     wanted = versions(ENVOY, split, SETTINGS_HERE)
-    router = pod(told=f"{wanted.mark}@{NOW.isoformat(timespec='milliseconds')}")
+    router = pod(told=told_again(1, wanted))
     labels = child_labels(NAME) | {LABEL_REVISION: CANDIDATE.revision}
     server = router | {"metadata": router["metadata"] | {"name": "server", "labels": labels}}
 
     def asked_every(pods, healthy):
         told = Measured(routers=(replace(reading(wanted), healthy={"bbbbbbbb": healthy}),))
         observed = Observed(resource=ENVOY, children=service(COMPONENT_ROUTER), pods=pods, measured=told)
-        return route(observed, split, serves_already=True, settings=SETTINGS_HERE, now=NOW).measuring.every
+        return route(observed, split, serves_already=True, settings=SETTINGS_HERE).measuring.every
 
     assert asked_every((router,), 0) == AT_REST_SECONDS
     assert asked_every((router, server), 0) == ON_ITS_WAY_SECONDS

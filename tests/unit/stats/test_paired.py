@@ -11,6 +11,7 @@ from scipy.special import betainc, betaln
 from scipy.stats import binom
 
 from modelway.stats import PairedEvidence, log_sign_test, update_pairs
+from modelway.stats.paired import MOST_OF_A_LOOK
 
 GRIDS = {
     "candidate wrong minus stable wrong": (-1.0, [-1.0, 0.0, 1.0]),
@@ -41,15 +42,45 @@ class TestMargin:
         assert min(tried.values()) > 5
 
     @given(st.lists(st.floats(-1, 1), min_size=1, max_size=30), st.randoms())
-    def test_the_order_of_the_pairs_and_how_they_are_cut_into_ticks_does_not_matter(self, differences, random):
-        whole = update_pairs(PairedEvidence.begin(0.1), differences)
+    def test_the_order_of_the_pairs_of_a_look_does_not_matter(self, differences, random):
+        one = update_pairs(PairedEvidence.begin(0.1), differences)
         shuffled = list(differences)
         random.shuffle(shuffled)
-        half = len(shuffled) // 2
-        cut = update_pairs(update_pairs(PairedEvidence.begin(0.1), shuffled[:half]), shuffled[half:])
+        other = update_pairs(PairedEvidence.begin(0.1), shuffled)
+        assert float(other.log_harm) == pytest.approx(float(one.log_harm), abs=1e-9)
+        assert float(other.log_safe) == pytest.approx(float(one.log_safe), abs=1e-9)
+        assert other.mean == pytest.approx(one.mean, abs=1e-9)
+
+    @given(st.lists(st.floats(-1, 1), min_size=1, max_size=3), st.integers(0, 3))
+    def test_a_few_pairs_count_the_same_however_they_are_cut_into_looks(self, differences, at):
+        """As many as do not reach the most that a look may add."""
+        differences = [0.05 * difference for difference in differences]
+        whole = update_pairs(PairedEvidence.begin(0.1), differences)
+        cut = update_pairs(update_pairs(PairedEvidence.begin(0.1), differences[:at]), differences[at:])
         assert float(cut.log_harm) == pytest.approx(float(whole.log_harm), abs=1e-9)
         assert float(cut.log_safe) == pytest.approx(float(whole.log_safe), abs=1e-9)
-        assert cut.mean == pytest.approx(whole.mean, abs=1e-9)
+
+    @pytest.mark.parametrize(("difference", "side"), [(1.0, "log_harm"), (0.0, "log_safe")], ids=["odd", "alike"])
+    @pytest.mark.parametrize("pairs", [200, 20_000])
+    def test_a_look_adds_a_bounded_weight_however_many_pairs_it_has(self, pairs, difference, side):
+        evidence = PairedEvidence.begin(0.1, lowest=0.0)
+        for look in range(1, 5):
+            evidence = update_pairs(evidence, [difference] * pairs)
+            assert 0 < float(getattr(evidence, side)) <= look * MOST_OF_A_LOOK + 1e-9
+
+    @pytest.mark.parametrize("pairs", [8, 40, 200])
+    def test_a_client_that_comes_in_bursts_and_stays_within_the_margin_is_not_called_harm(self, pairs):
+        """All pairs of a look in twelve are its own, and odd: 8 % of all, where 10 % are allowed."""
+        rng, runs, rate = np.random.default_rng(15), 60, 0.01
+        harmful = 0
+        for _ in range(runs):
+            evidence = PairedEvidence.begin(0.1, lowest=0.0)
+            for _ in range(120):
+                evidence = update_pairs(evidence, [float(rng.random() < 1 / 12)] * pairs)
+                if float(evidence.log_harm) >= math.log(1 / rate):
+                    harmful += 1
+                    break
+        assert harmful <= binom.isf(1e-4, runs, rate)
 
     def test_a_larger_difference_is_more_harm_and_less_safe(self):
         small, large = (update_pairs(PairedEvidence.begin(0.1), [0.1, d]) for d in (0.2, 0.3))
@@ -74,7 +105,9 @@ class TestMargin:
         assert max(harmful, safe) <= binom.isf(1e-4, runs, rate)
 
     def test_a_hundred_agreeing_pairs_prove_less_than_five_percent_disagreement(self):
-        evidence = update_pairs(PairedEvidence.begin(0.05, lowest=0.0), [0.0] * 100)
+        evidence = PairedEvidence.begin(0.05, lowest=0.0)
+        for _ in range(4):
+            evidence = update_pairs(evidence, [0.0] * 25)
         assert float(evidence.log_safe) >= math.log(20)
 
     @pytest.mark.parametrize(

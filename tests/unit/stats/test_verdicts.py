@@ -60,9 +60,11 @@ class TestJudge:
         assert judge(with_logs(-3.0, 2.9, streams=40), RATES) is Verdict.CONTINUE
 
     def test_pairs_are_judged_by_the_same_rates(self):
-        evidence = PairedEvidence.begin(0.05)
-        assert judge(update_pairs(evidence, [1.0] * 100), RATES) is Verdict.HARMFUL
-        assert judge(update_pairs(evidence, [0.0] * 200), RATES) is Verdict.SAFE
+        worse = better = PairedEvidence.begin(0.05)
+        for _ in range(10):
+            worse, better = update_pairs(worse, [1.0] * 10), update_pairs(better, [0.0] * 20)
+        assert judge(worse, RATES) is Verdict.HARMFUL
+        assert judge(better, RATES) is Verdict.SAFE
 
     def test_a_story_of_bins_comes_to_its_end(self):
         evidence = Evidence.begin(0.1, (2, 3))

@@ -21,5 +21,9 @@ class NotFound(KubectlError):
     """There is no such object."""
 
 
+class Forbidden(KubectlError):
+    """The user may not see or do this."""
+
+
 class Conflict(KubectlError):
     """The object has changed since it was read."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from modelway.api.names import GROUP, LABEL_NAME, PLURAL
-from modelway.cli.rollout.errors import Conflict, KubectlError, NotFound
+from modelway.cli.rollout.errors import Conflict, Forbidden, KubectlError, NotFound
 
 _RESOURCE: Final = f"{PLURAL}.{GROUP}"
 _MANAGER: Final = "--field-manager=kubectl-modelway"
@@ -58,6 +58,17 @@ class Kubectl:
             KubectlError: the cluster cannot be reached, or says no.
         """
         obj: dict[str, Any] = orjson.loads(self._run("get", _RESOURCE, name, "--output=json"))
+        return obj
+
+    def config_map(self, name: str) -> dict[str, Any]:
+        """A ConfigMap as JSON.
+
+        Raises:
+            NotFound: there is none of that name.
+            Forbidden: the user may not see ConfigMaps.
+            KubectlError: the cluster cannot be reached.
+        """
+        obj: dict[str, Any] = orjson.loads(self._run("get", "configmaps", name, "--output=json"))
         return obj
 
     def revisions(self, name: str) -> list[dict[str, Any]]:
@@ -117,6 +128,8 @@ class Kubectl:
 def _error(said: str) -> KubectlError:
     if "(NotFound)" in said:
         return NotFound(said)
+    if "(Forbidden)" in said:
+        return Forbidden(said)
     if "(Conflict)" in said:
         return Conflict(said)
     if "doesn't have a resource type" in said:

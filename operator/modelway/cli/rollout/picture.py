@@ -95,7 +95,8 @@ class Picture:
         revision: the one that the spec asks for: the candidate, the rejected one, or the one that serves. None while
             that is not told: when another one is being rolled back, or the spec is not acted on.
         live: least and most percent that a router sends to the candidate, as read back.
-        steps: of the spec; a rollout that is under way keeps those that stood there when it began.
+        steps: of the rollout under way, as they stood in the spec when it began; else of the spec.
+        is_edited: the spec has other steps or checks by now, which count for the next rollout.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Picture:
     message: str | None
     checks: tuple[Check, ...]
     steps: tuple[Step, ...]
+    is_edited: bool
     history: tuple[Entry, ...]
     conditions: tuple[Condition, ...]
 
@@ -139,10 +141,16 @@ def titled(revision: str, version: str | None) -> str:
     return f"revision {revision}" + (f" (version {version})" if version else "")
 
 
-def read(obj: Object) -> Picture:
-    """The picture of a ModelDeployment."""
+def read(obj: Object, *, rules: Object | None = None) -> Picture:
+    """The picture of a ModelDeployment.
+
+    Args:
+        obj: as the API server gives it.
+        rules: steps and checks of the rollout under way; None where they are not known, and the spec is taken for them.
+    """
     metadata, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
-    rollout, wanted = status.get("rollout") or {}, spec.get("rollout") or {}
+    rollout, asked = status.get("rollout") or {}, spec.get("rollout") or {}
+    wanted = asked if rules is None else rules
     stable, candidate = _arm(status.get("stable")), _arm(status.get("candidate"))
     state = rollout.get("state") or ("Progressing" if candidate else "Stable")
     live = rollout.get("liveWeight")
@@ -168,12 +176,19 @@ def read(obj: Object) -> Picture:
         message=rollout.get("message"),
         checks=tuple(_check(check, wanted) for check in rollout.get("checks") or ()),
         steps=tuple(map(_step, wanted.get("steps") or ())),
+        is_edited=_compared(wanted) != _compared(asked),
         history=tuple(map(_entry, status.get("history") or ())),
         conditions=tuple(
             Condition(one["type"], one["status"], one.get("reason", ""), one.get("message", ""))
             for one in status.get("conditions") or ()
         ),
     )
+
+
+def _compared(rollout: Object) -> object:
+    """What is shown of steps and checks, by which two are told apart: one may spell out what the other leaves."""
+    checks = [(check["name"], _limit(check)) for check in rollout.get("checks") or ()]
+    return [*map(_step, rollout.get("steps") or ())], checks
 
 
 def _asked_for(

@@ -88,6 +88,8 @@ def _head(picture: Picture, now: datetime) -> str:
         lines.append("the operator has not seen the last change of the spec yet: what follows speaks of the one before")
     if picture.is_paused:
         lines.append("spec.paused is true: steps do not go on and a changed spec is not acted on")
+    if picture.is_edited and picture.candidate is not None:
+        lines.append("spec.rollout has changed since this rollout began: that counts for the next one")
     return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ from modelway.cli.rollout.outcome import ERROR, INTERRUPTED
 from modelway.cli.rollout.picture import Picture, read
 from modelway.cli.rollout.render import as_json as json_of
 from modelway.cli.rollout.render import render
+from modelway.cli.rollout.rules import Rules
 from modelway.cli.rollout.undo import undo as undo_of
 from modelway.cli.rollout.watch import Json, Lines, Screen, Terminal, Watch
 
@@ -27,8 +28,9 @@ Where = Mapping[str, str | None]
 
 def show(name: str, where: Where, *, as_json: bool) -> None:
     """Print the status once."""
-    obj = _kubectl(where).get(name)
-    picture = read(obj)
+    kubectl = _kubectl(where)
+    obj = kubectl.get(name)
+    picture = Rules(kubectl).picture(obj)
     if as_json:
         click.echo(orjson.dumps(json_of(obj, picture), option=orjson.OPT_INDENT_2).decode())
     else:
@@ -40,7 +42,8 @@ def watch(name: str, where: Where, *, timeout: float | None, as_json: bool) -> i
     kubectl = _kubectl(where)
     screen: Screen = Json() if as_json else Terminal(_called()) if sys.stdout.isatty() else Lines()
     try:
-        return Watch(lambda: kubectl.get(name), screen).until_ended(timeout=timeout).exit_code
+        watched = Watch(lambda: kubectl.get(name), screen, picture=Rules(kubectl).picture)
+        return watched.until_ended(timeout=timeout).exit_code
     except KeyboardInterrupt:
         return INTERRUPTED  # not click's 1, which says that the revision does not serve
 
@@ -48,8 +51,9 @@ def watch(name: str, where: Where, *, timeout: float | None, as_json: bool) -> i
 def act(name: str, where: Where, decide: Callable[[Picture], Action], *, yes: bool = False) -> None:
     """Decide and write; decided anew when the object has changed in between and that matters."""
     kubectl = _kubectl(where)
+    rules = Rules(kubectl)
     for tries_left in reversed(range(_TRIES)):
-        action = decide(read(kubectl.get(name)))
+        action = decide(rules.picture(kubectl.get(name)))
         _warn(action.warnings)
         if action.needs_consent:
             _ask(f"{action.says}. Go on?", yes=yes)

@@ -115,12 +115,14 @@ class Watch:
 
     Attributes:
         look: gives the object as it is; raises KubectlError.
+        picture: reads it; raises KubectlError where that takes more of the cluster.
         clock: monotonic seconds.
         wait: waits so many seconds.
     """
 
     look: Callable[[], dict[str, Any]]
     screen: Screen
+    picture: Callable[[dict[str, Any]], Picture] = read
     clock: Callable[[], float] = time.monotonic
     wait: Callable[[float], None] = time.sleep
 
@@ -136,6 +138,7 @@ class Watch:
         while True:
             try:
                 obj = self.look()
+                picture = self.picture(obj)
             except NotFound:
                 raise
             except KubectlError as error:
@@ -144,7 +147,6 @@ class Watch:
                 self.screen.trouble(f"the cluster does not answer: {error.message}")
             else:
                 answered = self.clock()
-                picture = read(obj)
                 self.screen.show(obj, picture)
                 if picture.is_current:
                     revision = revision or picture.revision

@@ -19,7 +19,7 @@ from modelway.plan.rollout.ledger import Ledger
 from modelway.plan.rollout.look import Look
 from modelway.plan.rollout.pair import pair_of
 from modelway.plan.rollout.steps import NOTHING_ASKED, Asked, asked_at, awaits_approval, index_of, pods_for
-from modelway.plan.rollout.words import of_crashes, of_harm, of_promotion, of_word
+from modelway.plan.rollout.words import of_crashes, of_harm, of_harm_to_some, of_promotion, of_word
 
 _HOLDING: Final = frozenset({Reason.NO_DATA, Reason.SOURCE_DOWN, Reason.INCONCLUSIVE, Reason.CANDIDATE_PODS_MISSING})
 _PAUSED: Final = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_TIME})
@@ -125,8 +125,11 @@ def _harmed(look: Look, roles: Roles, ledger: Ledger) -> Roles | None:
     if check is None and not is_held:
         return None
     sentence = of_harm(ledger, check) if check is not None else rollout.message or "a check was Harmful"
-    if check is not None and not is_held and not look.road.sticky and not standing.holds_on_harm(check):
-        return rejected(look, roles, ledger, Reason.CHECK_FAILED, sentence)
+    if check is not None and not standing.holds_on_harm(check):
+        if look.road.sticky:
+            sentence = of_harm_to_some(ledger, check)
+        elif not is_held:
+            return rejected(look, roles, ledger, Reason.CHECK_FAILED, sentence)
     ledger = with_asked(ledger, NOTHING_ASKED)
     return _told(roles, ledger, "Holding", Reason.CHECK_FAILED, pods=None, message=sentence)
 

@@ -157,9 +157,10 @@ def _finished(look: Look, before: Roles, roles: Roles) -> Roles:
             ledger = replace(ledger, told_at=look.now)
             update: dict[str, object] = {"checks": checks_told(ledger, is_down=is_silent(look, ledger))}
             if rollout.state in {"Progressing", "Paused", "Holding"} and rollout.reason != Reason.CHECK_FAILED:
-                update |= {"message": message_of(rollout, ledger, look.observed.measured)}
+                update |= {"message": message_of(rollout, ledger, look.observed.measured, sticky=look.road.sticky)}
             rollout = rollout.model_copy(update=update)
-    is_due = _step_of(rollout) != _step_of(before.rollout) or ledger.live_at == look.now
+    began_to_count = ledger.exposed and ledger.live_at == look.now
+    is_due = _step_of(rollout) != _step_of(before.rollout) or began_to_count
     return replace(roles, rollout=rollout, ledger=written(ledger, at_once=is_due, now=look.now))
 
 

@@ -16,7 +16,7 @@ from modelway.plan.rollout.answers import tick as tick_of_answers
 from modelway.plan.rollout.counting import Reading, Window, count
 from modelway.plan.rollout.ledger import Counts, Ledger, Traffic
 from modelway.plan.rollout.metered import asks, due_ticks, with_metrics, without_tick
-from modelway.plan.rollout.pairing import Paired, join, judge_answers, with_pairs
+from modelway.plan.rollout.pairing import LOOK_SECONDS, Paired, join, judge_answers, with_pairs
 from modelway.stats import Counts as Counted
 from modelway.stats import Evidence, Rates, Tick, Verdict, judge, update
 from modelway.stats.bins import streams
@@ -54,7 +54,7 @@ def gather(ledger: Ledger, measured: Measured, *, verified: bool, now: datetime)
     if window.seconds:
         ledger = _with_requests(ledger, window, now)
     if any(check.predictions for check in ledger.rollout.checks):
-        ledger = _with_pairs(_with_answers(ledger, measured, era), measured)
+        ledger = _with_pairs(_with_answers(ledger, measured, era), measured, now)
     return _with_metrics(ledger, measured, now) if asks(ledger) else ledger
 
 
@@ -162,13 +162,15 @@ def _bins_of(ledger: Ledger, measured: Measured) -> Bins | None:
     return from_maker or fix_bins(merged(one.answers for one in stable))
 
 
-def _with_pairs(ledger: Ledger, measured: Measured) -> Ledger:
+def _with_pairs(ledger: Ledger, measured: Measured, now: datetime) -> Ledger:
     """The evidence of answers to the same request.
 
     A pair needs no verified window: the request was mirrored, whatever the weights were, or there would be no pair.
     """
+    if ledger.paired_at is not None and (now - ledger.paired_at).total_seconds() < LOOK_SECONDS:
+        return ledger
     marks, pairs = join(ledger.rings, measured.servers, candidate=ledger.candidate, stable=ledger.stable)
-    ledger = replace(ledger, rings=marks)
+    ledger = replace(ledger, rings=marks, paired_at=now if pairs else ledger.paired_at)
     for check in ledger.rollout.checks if pairs else ():
         if check.predictions is not None:
             known = ledger.paired.get(check.name) or Paired.begin(margin_of(check))

@@ -91,6 +91,7 @@ class Ledger:
         read_at: when counters could last be read.
         asked_at: when Prometheus last answered all that it was asked.
         fed_at: when the candidate last had requests.
+        paired_at: when there were pairs last.
         missing_at: since when the candidate has not had any ready pod.
         exposed: whether the candidate may have had requests.
         step_requests: requests that the candidate has answered in this step.
@@ -123,6 +124,7 @@ class Ledger:
     read_at: datetime | None = None
     asked_at: datetime | None = None
     fed_at: datetime | None = None
+    paired_at: datetime | None = None
     missing_at: datetime | None = None
     exposed: bool = False
     step_requests: int = 0
@@ -242,7 +244,17 @@ def _fits(ledger: Ledger, name: str, evidence: Evidence) -> bool:
     return evidence.safe.shape == expected
 
 
-_TIMES: Final = ("seen_at", "live_at", "certain_at", "read_at", "asked_at", "fed_at", "missing_at", "told_at")
+_TIMES: Final = (
+    "seen_at",
+    "live_at",
+    "certain_at",
+    "read_at",
+    "asked_at",
+    "fed_at",
+    "paired_at",
+    "missing_at",
+    "told_at",
+)
 
 
 def _of_mark(mark: Mark) -> list[Any]:

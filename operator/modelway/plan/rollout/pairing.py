@@ -25,6 +25,10 @@ from modelway.stats import (
     update_pairs,
 )
 
+LOOK_SECONDS: Final = 5.0
+"""Pairs that come within this time of the last ones wait, and belong to one look with those that follow. Pods are read
+every ten seconds, but twice a second while something is on its way: else one burst would be many looks."""
+
 _UNNAMED: Final = "#"
 """Begins what stands for a class that a server does not tell by its name: a checksum of it."""
 _STREAMS: Final = 2

@@ -36,6 +36,15 @@ _SENTENCES: Final[dict[str, str]] = {
     Reason.INCONCLUSIVE: "maxDuration is over without a decision: "
     "set modelway.dev/promote or modelway.dev/abort: {revision}",
 }
+_UNCHECKED: Final = "there are no checks: nothing is compared, and it goes on by time and requests alone"
+_UNCHECKED_STICKY: Final = (
+    "there are no checks: the same users stay with the candidate, and nothing compares what they get with what the "
+    "others get; it goes on by time and requests alone"
+)
+_STICKY_HARM: Final = (
+    "; with sticky requests no error rate is claimed, so it is not rolled back by itself: it gets no requests until a "
+    "human decides"
+)
 _MINUTE: Final = 60.0
 _HOUR: Final = 3600.0
 
@@ -43,6 +52,11 @@ _HOUR: Final = 3600.0
 def of_crashes(ledger: Ledger) -> str:
     """Why the hard rule acts."""
     return f"its containers ended {ledger.crashes} times by themselves; see `kubectl logs --previous`"
+
+
+def of_harm_to_some(ledger: Ledger, check: Check) -> str:
+    """The same where requests are sticky, so that a few users may be all there is to it."""
+    return of_harm(ledger, check) + _STICKY_HARM
 
 
 def of_harm(ledger: Ledger, check: Check) -> str:
@@ -67,7 +81,7 @@ def of_word(ledger: Ledger, word: str) -> str:
 def of_promotion(ledger: Ledger) -> str:
     """Why the candidate takes over after its last step."""
     if not ledger.rollout.checks:
-        return "all steps are done, and there are no checks"
+        return "all steps are done, and there are no checks: nothing was compared"
     seen = [ledger.evidence[check.name] for check in ledger.rollout.checks if check.name in ledger.evidence]
     requests = max((int(np.max(one.candidate.requests)) for one in seen), default=0)
     return f"all checks are Safe after {requests:,} requests of the candidate"
@@ -78,12 +92,20 @@ def checks_told(ledger: Ledger, *, is_down: bool) -> tuple[CheckStatus, ...]:
     return tuple(_check_told(ledger, check, is_down=is_down) for check in ledger.rollout.checks)
 
 
-def message_of(rollout: RolloutStatus, ledger: Ledger, measured: Measured) -> str:
-    """What is being waited for, in one sentence."""
+def message_of(rollout: RolloutStatus, ledger: Ledger, measured: Measured, *, sticky: bool) -> str:
+    """What is being waited for, in one sentence.
+
+    Args:
+        rollout: its state and reason.
+        ledger: what was counted.
+        measured: the last readings.
+        sticky: requests of one user stay with one revision.
+    """
     step = ledger.rollout.steps[index_of(ledger.rollout, rollout.step)]
     at = f"step {step.name}"
     if (sentence := _SENTENCES.get(rollout.reason or "")) is None:
-        return _progress_told(ledger, at)
+        told = _progress_told(ledger, at)
+        return f"{told}; {_UNCHECKED_STICKY if sticky else _UNCHECKED}" if not ledger.rollout.checks else told
     troubles = (*troubles_of(ledger, measured), *measured.unreachable)
     pods = "; ".join(troubles[:_MOST_PODS]) or "no router has answered"
     pause = _time_told(pause_seconds(step) or 0.0)

@@ -19,6 +19,7 @@ from modelway.plan.routing.envoy import (
     STATUS_PORT,
     THRESHOLDS,
     address,
+    everywhere,
     typed,
     watched,
 )
@@ -32,8 +33,12 @@ _COUNTED: Final = (
 """What a reading needs of Envoy's statistics (`controller.routers`)."""
 
 
-def bootstrap() -> Object:
-    """Envoy's configuration at its start."""
+def bootstrap(*, ipv4_only: bool = False) -> Object:
+    """Envoy's configuration at its start.
+
+    Args:
+        ipv4_only: for a kernel that knows no IPv6.
+    """
     buckets = {"match": {"suffix": "upstream_rq_time"}, "buckets": [float(bound) for bound in THRESHOLDS]}
     return {
         "node": {"id": "router", "cluster": "modelway"},
@@ -41,11 +46,14 @@ def bootstrap() -> Object:
         "dynamic_resources": {"cds_config": watched(CLUSTERS_FILE)},
         "stats_flush_on_admin": True,  # histograms are merged when somebody asks, not by the clock
         "stats_config": {"histogram_bucket_settings": [buckets]},
-        "static_resources": {"listeners": [_public_listener(), _status_listener()], "clusters": [_admin_cluster()]},
+        "static_resources": {
+            "listeners": [_public_listener(ipv4_only=ipv4_only), _status_listener(ipv4_only=ipv4_only)],
+            "clusters": [_admin_cluster()],
+        },
     }
 
 
-def _public_listener() -> Object:
+def _public_listener(*, ipv4_only: bool) -> Object:
     """One listener on both ports: HTTP/1.1, HTTP/2 and gRPC are told apart by what is sent."""
     grpc_counters = {
         "name": "envoy.filters.http.grpc_stats",  # to HTTP every answer of gRPC is a 200
@@ -68,13 +76,13 @@ def _public_listener() -> Object:
     )
     return {
         "name": "public",
-        "address": address("0.0.0.0", HTTP_PORT),
-        "additional_addresses": [{"address": address("0.0.0.0", GRPC_PORT)}],
+        "address": everywhere(HTTP_PORT, ipv4_only=ipv4_only),
+        "additional_addresses": [{"address": everywhere(GRPC_PORT, ipv4_only=ipv4_only)}],
         "filter_chains": [{"filters": [manager]}],
     }
 
 
-def _status_listener() -> Object:
+def _status_listener(*, ipv4_only: bool) -> Object:
     """Passes on, of Envoy's administration, whether it is ready and what it has counted, and who it is."""
     is_get = [{"name": ":method", "string_match": {"exact": "GET"}}]
     counters = f"/stats?format=json&histogram_buckets=cumulative&filter={_COUNTED}"
@@ -96,7 +104,7 @@ def _status_listener() -> Object:
     manager = _http_manager("status", route_config=config, http_filters=[_router_filter()])
     return {
         "name": "status",
-        "address": address("0.0.0.0", STATUS_PORT),
+        "address": everywhere(STATUS_PORT, ipv4_only=ipv4_only),
         "filter_chains": [{"filters": [manager]}],
     }
 

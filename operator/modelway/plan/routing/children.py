@@ -31,6 +31,7 @@ from modelway.plan.routing.clusters import clusters_file
 from modelway.plan.routing.envoy import (
     ADMIN_PORT,
     BOOTSTRAP_FILE,
+    BOOTSTRAP_IPV4_FILE,
     CLUSTERS_FILE,
     DIRECTORY,
     READY_PATH,
@@ -49,8 +50,13 @@ _USER: Final = 65532
 _CONCURRENCY: Final = 2
 """Worker threads of a router. By itself Envoy takes one for each CPU of the node, and memory for each."""
 
-# Each start of the process is told apart by a word of its own, in all that it tells.
-_START: Final = 'read -r MODELWAY_EPOCH </proc/sys/kernel/random/uuid && export MODELWAY_EPOCH && exec envoy "$@"'
+# Each start of the process is told apart by a word of its own, in all that it tells. `if_inet6` is there where the
+# kernel knows IPv6, be there such an address or not.
+_START: Final = (
+    "read -r MODELWAY_EPOCH </proc/sys/kernel/random/uuid && export MODELWAY_EPOCH"
+    f" && if [ -e /proc/net/if_inet6 ]; then file={BOOTSTRAP_FILE}; else file={BOOTSTRAP_IPV4_FILE}; fi"
+    f' && exec envoy --config-path "{DIRECTORY}/$file" "$@"'
+)
 # From now on each answer asks its client to come back on another connection; the old ones go on being answered.
 _DRAIN: Final = (
     f"exec 3<>/dev/tcp/127.0.0.1/{ADMIN_PORT}"
@@ -96,7 +102,12 @@ def _files_of(resource: ModelDeployment, split: Split, settings: Settings) -> _F
 def _files(split: Split, namespace: str, domain: str, sticky_header: str | None) -> _Files:
     clusters = clusters_file(split, namespace=namespace, domain=domain)
     routes = routes_file(split, sticky_header=sticky_header)
-    files = {BOOTSTRAP_FILE: bootstrap(), CLUSTERS_FILE: clusters, ROUTES_FILE: routes}
+    files = {
+        BOOTSTRAP_FILE: bootstrap(),
+        BOOTSTRAP_IPV4_FILE: bootstrap(ipv4_only=True),
+        CLUSTERS_FILE: clusters,
+        ROUTES_FILE: routes,
+    }
     data = {name: orjson.dumps(file, option=orjson.OPT_INDENT_2).decode() for name, file in files.items()}
     return _Files(MappingProxyType(data), Versions(clusters["version_info"], routes["version_info"]))
 
@@ -169,7 +180,6 @@ def _bootstrap_hash() -> str:
 
 def _container(settings: Settings, *, drain: int) -> Object:
     arguments = [
-        *("--config-path", f"{DIRECTORY}/{BOOTSTRAP_FILE}"),
         *("--concurrency", str(_CONCURRENCY)),
         *("--drain-strategy", "immediate"),
         *("--log-level", "warning"),

@@ -11,6 +11,8 @@ from modelway.plan.types import Object
 
 DIRECTORY: Final = "/etc/envoy"
 BOOTSTRAP_FILE: Final = "bootstrap.json"
+BOOTSTRAP_IPV4_FILE: Final = "bootstrap-ipv4.json"
+"""The same for a node whose kernel knows no IPv6 (`ipv6.disable=1`): there nothing can listen on `::`."""
 CLUSTERS_FILE: Final = "clusters.json"
 ROUTES_FILE: Final = "routes.json"
 
@@ -64,3 +66,10 @@ def typed(message: str, /, **fields: object) -> Object:
 def address(host: str, port: int) -> Object:
     """A TCP address."""
     return {"socket_address": {"address": host, "port_value": port}}
+
+
+def everywhere(port: int, *, ipv4_only: bool) -> Object:
+    """All addresses of the pod, of both families by one socket: IPv4, IPv6 and dual-stack clusters need no setting."""
+    if ipv4_only:
+        return address("0.0.0.0", port)
+    return {"socket_address": {"address": "::", "port_value": port, "ipv4_compat": True}}

@@ -83,7 +83,7 @@ def route_verdict(observed: Observed, *, serves: bool) -> RouteVerdict | None:
     traffic, key = _traffic(resource), ChildKey(HTTP_ROUTE, resource.metadata.name)
     if not traffic.parent_refs:
         return None
-    if (why := observed.unserved.get(HTTP_ROUTE)) is not None:
+    if (why := _why_unserved(observed, key)) is not None:
         return RouteVerdict(False, *_UNSERVED[why])
     if (refusal := observed.refusals.get(key)) is not None:
         return RouteVerdict(False, refusal.reason, refusal.message)
@@ -96,6 +96,14 @@ def route_verdict(observed: Observed, *, serves: bool) -> RouteVerdict | None:
             rest = [verdict.message for verdict in told if not verdict.holds and verdict is not bad[0]]
             return RouteVerdict(holds, bad[0].reason, "; ".join([bad[0].message, *rest]))
     return RouteVerdict(True, Reason.ACCEPTED, _success(traffic, resource.metadata.namespace))
+
+
+def _why_unserved(observed: Observed, key: ChildKey) -> Unserved | None:
+    """Why the cluster has no HTTPRoutes; None where it has. One that is about to have none lets nobody make one."""
+    refusal = observed.refusals.get(key)
+    if refusal is not None and refusal.reason == Reason.GATEWAY_API_MISSING:
+        return Unserved.NOT_INSTALLED
+    return observed.unserved.get(HTTP_ROUTE)
 
 
 def _traffic(resource: ModelDeployment) -> Traffic:

@@ -1,20 +1,28 @@
 """Whether the routers have taken what they were given, and which of their pods the kubelet is to look at again. Pure.
 
-A router's pod carries an annotation that names the files it is to have and the moment when that was written. A reading
-counts only when it was taken after that moment: files may come back to what they once were.
+A router's pod carries an annotation that names the files it is to have, the moment when that was written, and how often
+it was: `<clusters>.<routes>@<moment>#<time>`. A reading counts only when it was taken after that moment: files may come
+back to what they once were. The moment is that of the write itself, not of the plan: where the API server is slow there
+lie seconds between them, in which no router could have taken anything.
 """
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from modelway.api.names import ANNOTATION_ROUTING, COMPONENT_ROUTER, LABEL_COMPONENT, LABEL_REVISION
 from modelway.plan.measured import SHADOW, Measured, PodKey, RouterReading, Target
 from modelway.plan.types import Object, Touch
 
 _AGAIN_AFTER: Final = timedelta(seconds=2)
-"""A kubelet that saw the annotation before the files is told once more after this time."""
+"""A kubelet that saw the annotation before the files is told once more after this time; and after twice as long each
+time that did not help, for then it is slow, and more to do makes it no faster."""
+_MOST_DOUBLINGS: Final = 4
+"""So it is told twice a minute at most. By itself a kubelet looks at files about once in that time."""
+
+_ANNOTATION: Final = re.compile(r"(?P<mark>[^@]+)@(?P<moment>[^#]+)(?:#(?P<time>[1-9][0-9]{0,5}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,40 +96,58 @@ def is_ready(pod: Object) -> bool:
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
-def touches(measured: Measured, wanted: Versions, pods: Iterable[Object], now: datetime) -> tuple[Touch, ...]:
+def touches(measured: Measured, wanted: Versions, pods: Iterable[Object]) -> tuple[Touch, ...]:
     """The pods whose kubelet is to be told of `wanted`: for the first time, or again where that did not help."""
     readings = {reading.pod: reading for reading in measured.routers}
-    value = f"{wanted.mark}@{now.astimezone(UTC).isoformat(timespec='milliseconds')}"
-    return tuple(
-        Touch(PodKey.of(pod), value)
-        for pod in router_pods(pods)
-        if _is_running(pod) and _is_to_be_told(readings.get(PodKey.of(pod)), wanted, pod)
-    )
+    running = [pod for pod in router_pods(pods) if _is_running(pod)]
+    told = ((PodKey.of(pod), _time_to_tell(readings.get(PodKey.of(pod)), wanted, pod)) for pod in running)
+    return tuple(Touch(pod, wanted.mark, time) for pod, time in told if time is not None)
 
 
-def _is_to_be_told(reading: RouterReading | None, wanted: Versions, pod: Object) -> bool:
-    mark, since = _told(pod)
-    if mark != wanted.mark or since is None:
-        return True
-    late = reading is not None and reading.taken_at - since > _AGAIN_AFTER
-    return late and not _has_taken(reading, wanted, pod)
+def annotation(touch: Touch, now: datetime) -> str:
+    """What the annotation is to say when it is written at `now`."""
+    return f"{touch.mark}@{now.astimezone(UTC).isoformat(timespec='milliseconds')}#{touch.time}"
+
+
+def _time_to_tell(reading: RouterReading | None, wanted: Versions, pod: Object) -> int | None:
+    """Which time it would be, told of `wanted` now; None when it is not to be told."""
+    told = _told(pod)
+    if told is None or told.mark != wanted.mark:
+        return 1
+    patience = _AGAIN_AFTER * 2 ** min(told.time - 1, _MOST_DOUBLINGS)
+    is_late = reading is not None and reading.taken_at - told.since > patience
+    return told.time + 1 if is_late and not _has_taken(reading, wanted, pod) else None
 
 
 def _has_taken(reading: RouterReading | None, wanted: Versions, pod: Object) -> bool:
-    mark, since = _told(pod)
-    if reading is None or since is None or mark != wanted.mark or reading.taken_at < since:
+    told = _told(pod)
+    if reading is None or told is None or told.mark != wanted.mark or reading.taken_at < told.since:
         return False
     return Versions(reading.clusters_version, reading.routes_version) == wanted
 
 
-def _told(pod: Object) -> tuple[str, datetime | None]:
-    """What the annotation says; nothing where there is none, or somebody has written something else."""
-    mark, _, moment = pod["metadata"].get("annotations", {}).get(ANNOTATION_ROUTING, "").partition("@")
+class _Told(NamedTuple):
+    """What the annotation of a router's pod says."""
+
+    mark: str
+    since: datetime
+    time: int
+
+
+def _told(pod: Object) -> _Told | None:
+    """What the annotation says; None where there is none, or somebody has written something else.
+
+    Operators before this one wrote no number: then it was the first time.
+    """
+    text = pod["metadata"].get("annotations", {}).get(ANNOTATION_ROUTING, "")
+    found = _ANNOTATION.fullmatch(text)
+    if found is None:
+        return None
     try:
-        since = datetime.fromisoformat(moment)
+        since = datetime.fromisoformat(found["moment"])
     except ValueError:
-        return "", None
-    return (mark, since) if since.tzinfo is not None else ("", None)
+        return None
+    return _Told(found["mark"], since, int(found["time"] or 1)) if since.tzinfo is not None else None
 
 
 def _has_address(pod: Object) -> bool:

@@ -6,7 +6,6 @@ to them any more.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from modelway.api.kinds import SERVICE
@@ -54,9 +53,7 @@ def wants_routers(spec: Spec) -> bool:
     return spec.rollout is not None and bool(spec.rollout.steps)
 
 
-def route(
-    observed: Observed, split: Split | None, *, serves_already: bool, settings: Settings, now: datetime
-) -> Routing:
+def route(observed: Observed, split: Split | None, *, serves_already: bool, settings: Settings) -> Routing:
     """How requests are to find the pods now.
 
     Args:
@@ -64,7 +61,6 @@ def route(
         split: who gets which requests; None where nobody can answer yet.
         serves_already: there is a stable revision, whose clients must not notice a change.
         settings: of this installation.
-        now: the moment that is written beside what the routers are to have.
     """
     led_there = leads_to_routers(observed)
     if split is None or not (wants_routers(observed.resource.spec) or led_there):
@@ -80,7 +76,7 @@ def route(
         children=children,
         to_routers=led_there or not serves_already or (is_live and is_found and _are_all_ready(observed)),
         is_live=is_live,
-        touches=touches(observed.measured, wanted, observed.pods, now),
+        touches=touches(observed.measured, wanted, observed.pods),
         measuring=Measuring(targets(observed.pods), AT_REST_SECONDS if is_calm else ON_ITS_WAY_SECONDS),
     )
 

@@ -17,7 +17,7 @@ here = pathlib.Path(__file__).parent
 with (here / "asked").open("a") as asked:
     asked.write(json.dumps(sys.argv[1:]) + "\\n")
 answers = json.loads((here / "answers").read_text())
-answer = answers[" ".join(sys.argv[1:3])]
+answer = answers.get(" ".join(sys.argv[1:3]), "Error from server (NotFound): there is none")
 if isinstance(answer, list):
     (here / "answers").write_text(json.dumps(answers | {{" ".join(sys.argv[1:3]): answer[1:]}}))
     answer = answer[0]
@@ -26,6 +26,7 @@ if isinstance(answer, str):
 print(json.dumps(answer))
 """
 GET, REVISIONS = "get modeldeployments.modelway.dev", "get controllerrevisions.apps"
+LEDGER = "get configmaps"
 ANNOTATE, PATCH = "annotate modeldeployments.modelway.dev", "patch modeldeployments.modelway.dev"
 
 
@@ -38,7 +39,7 @@ class Fake:
         monkeypatch.setenv("PATH", str(folder))
 
     def answers(self, **answers):
-        names = {"get": GET, "revisions": REVISIONS, "annotate": ANNOTATE, "patch": PATCH}
+        names = {"get": GET, "revisions": REVISIONS, "annotate": ANNOTATE, "patch": PATCH, "ledger": LEDGER}
         self.folder.joinpath("answers").write_text(json.dumps({names[key]: value for key, value in answers.items()}))
 
     @property
@@ -53,6 +54,11 @@ def kubectl(tmp_path, monkeypatch):
 
 def run(*arguments):
     return CliRunner().invoke(main, ["rollout", *arguments])
+
+
+def ledger_of(**rollout):
+    """The ConfigMap with what a rollout goes by."""
+    return {"data": {"ledger": json.dumps({"stable": STABLE, "candidate": CANDIDATE, "rollout": rollout})}}
 
 
 def test_the_status_is_printed(kubectl):
@@ -70,9 +76,55 @@ def test_the_status_is_json_for_programs(kubectl):
 def test_options_that_say_where_are_handed_to_kubectl(kubectl):
     kubectl.answers(get=under_way())
     run("status", "fraud", "-n", "ml", "--context", "prod", "--kubeconfig", "/k")
-    (asked,) = kubectl.asked
-    assert asked[:4] == ["get", "modeldeployments.modelway.dev", "fraud", "--output=json"]
-    assert asked[4:7] == ["--namespace=ml", "--context=prod", "--kubeconfig=/k"]
+    resource, ledger = kubectl.asked
+    assert resource[:4] == ["get", "modeldeployments.modelway.dev", "fraud", "--output=json"]
+    assert ledger[:4] == ["get", "configmaps", "fraud-evidence", "--output=json"]
+    for asked in (resource, ledger):
+        assert asked[4:7] == ["--namespace=ml", "--context=prod", "--kubeconfig=/k"]
+
+
+OTHER_STEPS = [{"name": "one", "weight": 1}, {"name": "five", "weight": 5}, {"name": "wait", "pause": {}}]
+
+
+def test_the_steps_are_those_that_the_rollout_began_with_though_the_spec_has_others_by_now(kubectl):
+    kubectl.answers(get=under_way(), ledger=ledger_of(steps=OTHER_STEPS), annotate={})
+    told = run("status", "fraud").output
+    assert "step 2 of 3: five" in told
+    assert "done  one   weight 1 %" in told
+    assert "spec.rollout has changed since this rollout began: that counts for the next one" in told
+    assert run("approve", "fraud", "--step", "wait").exit_code == 0
+    assert kubectl.asked[-1][3] == f"modelway.dev/approve={CANDIDATE}/wait"
+    refused = run("approve", "fraud", "--step", "sign-off")
+    assert (refused.exit_code, "there is no step sign-off; the steps are: one, five, wait" in refused.output) == (
+        2,
+        True,
+    )
+
+
+def test_nothing_is_said_of_a_change_where_the_spec_is_as_it_was(kubectl):
+    kubectl.answers(get=under_way(), ledger=ledger_of(**under_way()["spec"]["rollout"]))
+    told = run("status", "fraud").output
+    assert "step 2 of 4: five" in told
+    assert "has changed" not in told
+
+
+@pytest.mark.parametrize(
+    "ledger",
+    [
+        'Error from server (Forbidden): configmaps "fraud-evidence" is forbidden',
+        "Error from server (NotFound): there is none",
+        {"data": {"ledger": "no JSON"}},
+        {"data": {"ledger": "[]"}},
+        {"data": None},
+        {"data": {"ledger": json.dumps({"stable": STABLE, "candidate": "99999999", "rollout": {"steps": []}})}},
+    ],
+    ids=["not allowed", "none", "edited", "a list", "empty", "of another rollout"],
+)
+def test_where_they_cannot_be_read_the_steps_are_those_of_the_spec(kubectl, ledger):
+    kubectl.answers(get=under_way(), ledger=ledger)
+    told = run("status", "fraud").output
+    assert "step 2 of 4: five" in told
+    assert "has changed" not in told
 
 
 @pytest.mark.parametrize(("obj", "code"), [(promoted(), 0), (rejected(), 1)], ids=["promoted", "rejected"])
@@ -94,7 +146,12 @@ def test_a_decision_is_written_and_told(kubectl):
     ended = run("abort", "fraud", "-n", "ml")
     assert ended.exit_code == 0, ended.output
     assert f"annotated: modelway.dev/abort={CANDIDATE}" in ended.output
-    assert kubectl.asked[1][2:6] == ["fraud", f"modelway.dev/abort={CANDIDATE}", "modelway.dev/promote-", "--overwrite"]
+    assert kubectl.asked[-1][2:6] == [
+        "fraud",
+        f"modelway.dev/abort={CANDIDATE}",
+        "modelway.dev/promote-",
+        "--overwrite",
+    ]
 
 
 def test_a_retry_that_another_write_got_in_the_way_of_is_decided_anew(kubectl):

@@ -39,7 +39,7 @@ class Time:
         self.now += seconds
 
 
-def watched(*looks, timeout=None, screen=None):
+def watched(*looks, timeout=None, screen=None, picture=read):
     """Watch a series of objects and errors; the last one stays."""
     given, clock = list(looks), Time()
 
@@ -49,7 +49,7 @@ def watched(*looks, timeout=None, screen=None):
             raise answer
         return answer
 
-    return Watch(look, screen or Recorder(), clock=clock, wait=clock.wait).until_ended(timeout=timeout)
+    return Watch(look, screen or Recorder(), picture, clock=clock, wait=clock.wait).until_ended(timeout=timeout)
 
 
 SUPERSEDED = resource(
@@ -112,6 +112,18 @@ def test_a_cluster_that_is_away_for_a_while_is_waited_for():
     away = KubectlError("connection refused")
     assert watched(under_way(), away, away, promoted(), screen=screen) is Outcome.PROMOTED
     assert screen.troubles == ["the cluster does not answer: connection refused"] * 2
+
+
+def test_a_cluster_that_goes_away_in_the_middle_of_a_look_is_waited_for_too():
+    screen, turns = Recorder(), iter([True, False, True, True])
+
+    def picture(obj):
+        if not next(turns):
+            raise KubectlError("connection refused")
+        return read(obj)
+
+    assert watched(under_way(), under_way(), promoted(), screen=screen, picture=picture) is Outcome.PROMOTED
+    assert screen.troubles == ["the cluster does not answer: connection refused"]
 
 
 def test_a_cluster_that_stays_away_ends_the_watch():

@@ -6,7 +6,7 @@ from modelway.api.kinds import CONFIG_MAP, DEPLOYMENT
 from modelway.plan import ChildKey
 from modelway.plan.pods import DRAIN_SECONDS
 from modelway.plan.rollout.decide import position
-from support.builders import NAME
+from support.builders import DIGEST, NAME
 from support.routed import ERRORS, STEPS, RoutedSimulation, begun, rollout_spec
 from support.simulation import deployment_key
 
@@ -94,6 +94,26 @@ class TestSteps:
         told = [happening.reason for happening in world.happenings[1:]]
         assert told == ["RolloutStep", "RolloutStep", "RolloutStep", "Promoted"]
 
+    def test_the_beginning_costs_few_writes_and_evidence_is_written_once_in_it(self):
+        """At most 12 until the first step, with two routers, whose files change once; its pods take longer than they."""
+        world = RoutedSimulation(rollout_spec(serving__replicas=4, model__digest=DIGEST))
+        world.settle_routed()
+        already = len(world.writes)
+        world.edit(model__version="2")
+        written: list[str] = []
+        for turn in range(20):
+            world.run(ready=turn > 5)
+            if world.step is not None:
+                break
+            written = world.writes[already:]
+            world.take_files()
+            world.read()
+            world.tick(0.5)
+        assert world.step == "five"
+        assert len(written) <= 12, written
+        assert sum("evidence" in write for write in written) == 1, written
+        assert sum(write.startswith("touch") for write in written) == 2, written
+
     def test_a_step_costs_few_writes(self):
         """At most 12 for a step, with two routers, besides the evidence of each half minute."""
         world = begun(rollout_spec(serving__replicas=8))
@@ -173,6 +193,11 @@ class TestSteps:
         for _ in range(2):
             world.period(100)
         assert world.step in {"quarter", "half"}
+
+
+def told_of_harm(world):
+    """What the Event says."""
+    return next(one.message for one in world.happenings if one.reason == "CheckFailed")
 
 
 class TestHarm:
@@ -261,6 +286,9 @@ class TestHarm:
         world.behave(second, errors=0.5)
         world.pass_until("Holding")
         assert (world.candidate, world.reason, world.weight) == (second, "CheckFailed", 0)
+        assert "it is not rolled back by itself: it gets no requests until a human decides" in told_of_harm(world)
+        world.period(200)
+        assert "until a human decides" in world.condition("Stalled").message, "it is said as long as it holds"
 
     def test_sticky_and_safe_waits_for_a_human(self):
         world = begun(rollout_spec(traffic={"sticky": {"header": "x-user-id"}}))
@@ -274,6 +302,25 @@ class TestHarm:
     def test_sticky_without_checks_needs_nobody(self):
         world = begun(with_steps({"name": "five", "weight": 5}) | {"traffic": {"sticky": {"header": "x-user-id"}}})
         assert (world.candidate, world.state, world.status.stable.version) == (None, "Stable", "2")
+        assert world.status.history[0].reason == "all steps are done, and there are no checks: nothing was compared"
+
+    @pytest.mark.parametrize(
+        ("traffic", "told"),
+        [
+            ({}, "there are no checks: nothing is compared, and it goes on by time and requests alone"),
+            (
+                {"traffic": {"sticky": {"header": "x-user-id"}}},
+                "there are no checks: the same users stay with the candidate, and nothing compares what they get",
+            ),
+        ],
+        ids=["any", "sticky"],
+    )
+    def test_without_checks_it_says_what_that_means_while_it_lasts(self, traffic, told):
+        world = begun(with_steps({"name": "five", "weight": 5, "minDuration": "5m"}) | traffic)
+        for _ in range(8):
+            world.period(200)
+        assert world.status.rollout.message.startswith("step five: ")
+        assert told in world.status.rollout.message
 
     def test_containers_that_end_three_times_are_enough(self):
         world = begun(with_steps({"name": "five", "weight": 5}, {"name": "wait", "pause": {}}))

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from modelway.plan.rollout.evidence import gather
 from modelway.plan.rollout.ledger import content_of, ledger_from
+from modelway.stats.paired import MOST_OF_A_LOOK
 from support.routed import RoutedSimulation, rollout_spec
 
 ANSWERS = {"name": "answers", "predictions": {"maxShift": "10%"}}
@@ -69,6 +70,21 @@ class TestPairs:
         assert (world.state, world.weight) == ("Holding", 0)
         assert "requests that both have answered, the class differs in" in world.status.rollout.message
         assert check_of(world).pairs.differing > 0.3 * check_of(world).pairs.pairs
+
+    def test_a_burst_within_seconds_is_one_look_however_often_it_is_read(self):
+        world = self.mirrored(1.0, classes={"yes": 0.5, "no": 0.5})
+        world.behave(world.stable, classes={"yes": 0.5, "no": 0.5})
+        for _ in range(9):
+            world.requests(40)
+            world.tick(0.5)
+            world.read()
+            world.run()
+        paired = world.ledger.paired["answers"].disagreement
+        assert paired.pairs > 0
+        assert float(paired.log_harm) <= MOST_OF_A_LOOK
+        assert world.state == "Progressing"
+        world.period(0)
+        assert world.ledger.paired["answers"].disagreement.pairs == world.mirrored, "those that came meanwhile wait"
 
     def test_status_tells_the_pairs(self):
         world = self.mirrored(0.1)

@@ -1,5 +1,6 @@
 """Pairs of answers to one mirrored request: found once each, whoever reads when, and what they say."""
 
+import math
 from datetime import UTC, datetime
 from zlib import crc32
 
@@ -147,9 +148,14 @@ class TestDifferences:
         assert not self.seen(("", 0.1), ("", 0.9)).shift.has_data
 
 
-def paired_of(number, differing, margin=0.1):
-    pairs = [(Answer("yes", None), Answer("no" if n < differing else "yes", None)) for n in range(number)]
-    return with_pairs(Paired.begin(margin), pairs, None)
+def paired_of(number, differing, margin=0.1, looks=10):
+    """Evidence of so many pairs, of which so many differ, spread evenly, from looks of equal size."""
+    differs = [n * differing // number < (n + 1) * differing // number for n in range(number)]
+    pairs = [(Answer("yes", None), Answer("no" if one else "yes", None)) for one in differs]
+    paired, size = Paired.begin(margin), math.ceil(number / looks)
+    for start in range(0, number, size):
+        paired = with_pairs(paired, pairs[start : start + size], None)
+    return paired
 
 
 def shares_of(number, *, moved=0.0):
