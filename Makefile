@@ -133,6 +133,11 @@ demo-rollout: IMAGES = operator server router
 demo-rollout: venv cluster images install ## new versions of a model, good and bad, each decided under load (6 min)
 	@.venv/bin/python -m hack.demo.rollout
 
+.PHONY: demo-batch
+demo-batch: IMAGES = operator server server-full
+demo-batch: venv cluster images install ## two million rows scored in shards, checked row by row, with a pod killed (4 min)
+	@.venv/bin/python -m hack.demo.batch
+
 .PHONY: bench
 bench: venv ## what the operator costs with 1,000 models, on a real control plane (20 min)
 	@UV=$(UV) .venv/bin/python -m bench $(BENCH)
@@ -140,6 +145,10 @@ bench: venv ## what the operator costs with 1,000 models, on a real control plan
 .PHONY: bench-rollouts
 bench-rollouts: venv ## simulate rollouts: how often they decide wrongly, and how long they take (up to 40 min)
 	@.venv/bin/python -m bench.rollouts $(BENCH)
+
+.PHONY: bench-drift
+bench-drift: venv ## simulate drift: false alarms, and how soon a true one is told (1 min; BENCH=--full: 16 min)
+	@.venv/bin/python -m bench.drift $(BENCH)
 
 .PHONY: bench-rollout-cost
 bench-rollout-cost: venv ## what 200 rollouts at once cost the operator and the API server, with simulated nodes (15 min)

@@ -60,7 +60,7 @@ TABLE = {
     ),
     "negative replicas": (wrong(serving__replicas=-1), "spec.serving.replicas", "greater than or equal to 0"),
     "replicas that are no number": (wrong(serving__replicas="two"), "spec.serving.replicas", "must be of type integer"),
-    "nothing to do": (({"model": spec_of()["model"]}, "fraud"), "spec.serving", "Required value"),
+    "nothing to do": (({"model": spec_of()["model"]}, "fraud"), "spec.serving", "unless there are batchJobs"),
     "neither model nor container": (wrong(model=None), "spec.model", "required, unless serving.container"),
     "runtime and container": (
         wrong(serving__runtime="modelway", serving__container=IMAGE),

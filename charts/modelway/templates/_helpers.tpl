@@ -72,6 +72,13 @@ app.kubernetes.io/component: operator
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [get, list, watch, create, patch, update, delete]
+# The CronJobs of spec.batchJobs; their Jobs are made by Kubernetes, and read.
+- apiGroups: [batch]
+  resources: [cronjobs]
+  verbs: [get, list, watch, create, patch, update, delete]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [list, watch]
 # Where the Gateway API is installed; for spec.traffic.parentRefs.
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]

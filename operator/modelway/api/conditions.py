@@ -25,6 +25,9 @@ class Condition(StrEnum):
     """The Gateways that `spec.traffic.parentRefs` names lead requests here. There while the field is given."""
     INVALID_ANNOTATION = "InvalidAnnotation"
     """An annotation of modelway's says something that cannot be acted on."""
+    BATCH_FAILED = "BatchFailed"
+    """The last run of a batch job failed, one that goes on is stuck, or none can ever begin. There while
+    `spec.batchJobs` has entries."""
 
 
 class Reason(StrEnum):
@@ -41,6 +44,8 @@ class Reason(StrEnum):
     """No revision has been ready so far."""
     SCALED_TO_ZERO = "ScaledToZero"
     """The stable revision is asked to have no pods."""
+    BATCH_ONLY = "BatchOnly"
+    """Nothing answers requests, as it was asked for: the model scores batch jobs."""
 
     # Reconciling
     NEW_REVISION = "NewRevision"
@@ -117,6 +122,20 @@ class Reason(StrEnum):
     # InvalidAnnotation
     UNKNOWN_REVISION = "UnknownRevision"
     """It names a revision that this ModelDeployment has never had, or a step that the rollout does not have."""
+
+    # BatchFailed; beside these, the reasons of the runner (docs/batch.md), of fetching and of pods
+    UNKNOWN_TIME_ZONE = "UnknownTimeZone"
+    """The cluster knows no time zone of the name in `timeZone`."""
+    INVALID_SCHEDULE = "InvalidSchedule"
+    """`schedule` has a range that runs backwards."""
+    SCHEDULE_NEVER_FIRES = "ScheduleNeverFires"
+    """No day in the next five years matches `schedule`."""
+    SHARDS_FAILED = "ShardsFailed"
+    """Shards of a run were given up, and their pods did not say why."""
+    SUSPENDED = "Suspended"
+    """A run waits: its Job is suspended, by a queue or by hand."""
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    """A run took longer than `activeDeadlineSeconds`."""
 
     # RouteAccepted; beside these, the reasons of the Gateways' own controllers
     ACCEPTED = "Accepted"

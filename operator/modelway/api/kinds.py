@@ -36,6 +36,8 @@ POD: Final = Kind("v1", "Pod", "pods")
 DISRUPTION_BUDGET: Final = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 NETWORK_POLICY: Final = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 AUTOSCALER: Final = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+CRON_JOB: Final = Kind("batch/v1", "CronJob", "cronjobs")
+JOB: Final = Kind("batch/v1", "Job", "jobs")
 HTTP_ROUTE: Final = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 LEASE: Final = Kind("coordination.k8s.io/v1", "Lease", "leases")
 EVENT: Final = Kind("events.k8s.io/v1", "Event", "events")
@@ -48,8 +50,12 @@ CHILD_KINDS: Final = (
     DISRUPTION_BUDGET,
     NETWORK_POLICY,
     AUTOSCALER,
+    CRON_JOB,
 )
-"""Kinds that modelway writes and repairs. Pods are watched too, but belong to their Deployments."""
+"""Kinds that modelway writes and repairs."""
+
+WATCHED_KINDS: Final = (JOB, POD)
+"""Kinds that modelway reads: the Jobs of its CronJobs, and the pods of its Deployments and Jobs."""
 
 OPTIONAL_KINDS: Final = (HTTP_ROUTE,)
 """Kinds that modelway writes and repairs where the cluster has them; they may come and go."""

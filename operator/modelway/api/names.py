@@ -31,6 +31,16 @@ LABEL_COMPONENT: Final = "app.kubernetes.io/component"
 MANAGED_BY: Final = "modelway"
 COMPONENT_SERVER: Final = "model-server"
 COMPONENT_ROUTER: Final = "model-router"
+COMPONENT_BATCH: Final = "model-batch"
+
+LABEL_BATCH_JOB: Final = "modelway.dev/batch-job"
+"""On a CronJob, its Jobs and their pods: the name of the entry of `spec.batchJobs`."""
+ANNOTATION_RUN: Final = "modelway.dev/run"
+"""On the Jobs of a CronJob: input and output, time zone and offset of the dates, as JSON."""
+ANNOTATION_DATE: Final = "modelway.dev/date"
+"""On a Job that was asked for by hand: what `{date}` and `{time}` stand for."""
+VARIABLE_DATE: Final = "MODELWAY_DATE"
+"""The same, for the containers of a Job."""
 
 ANNOTATION_APPLIED: Final = "modelway.dev/applied"
 """On every child: hash of what was last applied, so that a field which modelway no longer sets is noticed."""
@@ -70,6 +80,11 @@ HEADER_PAIR: Final = "x-modelway-pair"
 CONTAINER_FETCH: Final = "fetch-model"
 CONTAINER_SERVER: Final = "model-server"
 CONTAINER_ROUTER: Final = "envoy"
+CONTAINER_BATCH: Final = "batch"
+CONTAINER_RESOLVE: Final = "resolve-run"
+RUN_DIRECTORY: Final = "/etc/modelway/run"
+RUN_FILE: Final = "run.json"
+"""What a run is to do, for a container of the user's own."""
 MODEL_DIRECTORY: Final = "/mnt/models"
 SOURCE_DIRECTORY: Final = "/mnt/source"
 """Where a model that is to be converted is brought to; what it becomes goes to the model's directory."""
@@ -78,6 +93,9 @@ PIN_KEY: Final = "digest"
 
 MAX_NAME: Final = 63
 """Services, label values and host names end here (RFC 1035)."""
+MAX_CRON_JOB: Final = 40
+"""An Indexed Job's pods have host names: the CronJob's name, what tells its Jobs apart (`-d202611201430-99` is the
+longest) and `-9999` have to fit into 63 characters, or Kubernetes refuses the Job when it is due."""
 
 
 def child_name(name: str, suffix: str, *, limit: int = MAX_NAME) -> str:
@@ -91,6 +109,18 @@ def child_name(name: str, suffix: str, *, limit: int = MAX_NAME) -> str:
     mark = hashlib.sha256(name.encode()).hexdigest()[:8]
     kept = name[: limit - len(suffix) - len(mark) - 2].rstrip("-")
     return f"{kept}-{mark}-{suffix}"
+
+
+def cron_job_name(name: str, entry: str) -> str:
+    """Name of the CronJob of an entry of `spec.batchJobs`; distinct for distinct pairs.
+
+    The last dash of `<name>-<entry>` tells the two apart only where the entry has none; else it is cut and hashed.
+    """
+    full = f"{name}-{entry}"
+    if "-" not in entry and len(full) <= MAX_CRON_JOB:
+        return full
+    mark = hashlib.sha256(f"{name}/{entry}".encode()).hexdigest()[:8]
+    return f"{full[: MAX_CRON_JOB - len(mark) - 1].rstrip('-')}-{mark}"
 
 
 def child_labels(name: str, revision: str | None = None) -> dict[str, str]:

@@ -4,33 +4,23 @@ Read by `plan`, never written. Defaults that depend on other fields, or that a s
 endless difference for Argo CD, are given by `plan`, not by the schema, and are named in the field's description.
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
 from modelway.api.autoscaling import Autoscaling
 from modelway.api.base import Model, Rule, list_map, rules
+from modelway.api.batch import BatchJob
+from modelway.api.pods import ContainerSecurity, ObjectName, ObjectReference, PodTemplate, Resources, ShortText
 from modelway.api.rollout import Rollout
 from modelway.api.traffic import Traffic
-from modelway.api.units import Duration, ResourceQuantity
+from modelway.api.units import Duration
 
 ModelFormat = Literal["onnx", "sklearn", "skops", "xgboost", "lightgbm", "catboost", "pfa", "nnef"]
 FULL_FORMATS: Final = frozenset({"xgboost", "lightgbm", "catboost", "nnef"})
 """Formats whose libraries only the image of the runtime `modelway-full` holds."""
 CodePolicy = Literal["Refuse", "AllowList", "Trust"]
 Conversion = Literal["ONNX"]
-
-LabelKey = Annotated[str, StringConstraints(max_length=317)]
-LabelValue = Annotated[str, StringConstraints(max_length=63)]
-ShortText = Annotated[str, StringConstraints(max_length=1024)]
-ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-
-
-class ObjectReference(Model):
-    """Names an object in the ModelDeployment's namespace."""
-
-    name: ObjectName
-    """Name of the object, in the same namespace."""
 
 
 class ModelSource(Model):
@@ -128,39 +118,12 @@ class ModelSource(Model):
     """When the model was trained. No part of the revision: changing it restarts nothing."""
 
 
-class Resources(Model):
-    """Compute resources of the serving container, as in a pod."""
-
-    requests: Annotated[dict[LabelKey, ResourceQuantity], Field(max_length=16)] | None = None
-    """What is reserved, by resource name: `{cpu: 500m, memory: 512Mi}`. Defaults to 500m and 512Mi."""
-
-    limits: Annotated[dict[LabelKey, ResourceQuantity], Field(max_length=16)] | None = None
-    """What may be used at most, by resource name. Defaults to `{memory: 1Gi}`. The server uses as many threads as
-    the CPU limit allows."""
-
-
 class Probe(Model):
     """When a container of a foreign image counts as ready and as alive."""
 
     path: Annotated[str, Field(max_length=512, pattern="^/")] | None = None
     """HTTP path that answers 2xx or 3xx when the container is ready. Left out: the port accepting connections is
     enough (for `protocol: GRPC`: the standard gRPC health service answers SERVING)."""
-
-
-class ContainerSecurity(Model):
-    """Loosens the restricted security context for images that need it. Privileges cannot be asked for."""
-
-    run_as_user: Annotated[int, Field(ge=0, le=2147483647)] | None = None
-    """User id that the container runs as. Defaults to 65532."""
-
-    run_as_group: Annotated[int, Field(ge=0, le=2147483647)] | None = None
-    """Group id that the container runs as. Defaults to 65532."""
-
-    run_as_non_root: bool | None = None
-    """Refuse to run as root. Defaults to true; `false` is needed for images that only run as user 0."""
-
-    read_only_root_filesystem: bool | None = None
-    """Mount the image read-only; `/tmp` is always writable. Defaults to true."""
 
 
 class Container(Model):
@@ -193,118 +156,6 @@ class Container(Model):
 
     security_context: ContainerSecurity | None = None
     """Loosens the restricted security context."""
-
-
-class SecretKey(Model):
-    """A key of a Secret or ConfigMap."""
-
-    name: ObjectName
-    """Name of the object, in the same namespace."""
-
-    key: Annotated[str, Field(min_length=1, max_length=253)]
-    """Key in the object."""
-
-    optional: bool | None = None
-    """Start the container even when the object or the key is missing."""
-
-
-class FieldKey(Model):
-    """A field of the pod."""
-
-    field_path: Annotated[str, Field(min_length=1, max_length=253)]
-    """Path of the field, such as `metadata.name`."""
-
-
-class EnvironmentSource(Model):
-    """Where the value of an environment variable comes from: exactly one of these."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            Rule(
-                "[has(self.secretKeyRef), has(self.configMapKeyRef), has(self.fieldRef)].exists_one(given, given)",
-                "exactly one of secretKeyRef, configMapKeyRef and fieldRef must be given",
-            )
-        )
-    )
-
-    secret_key_ref: SecretKey | None = None
-    """A key of a Secret."""
-
-    config_map_key_ref: SecretKey | None = None
-    """A key of a ConfigMap."""
-
-    field_ref: FieldKey | None = None
-    """A field of the pod."""
-
-
-class EnvironmentVariable(Model):
-    """An environment variable of the serving container."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            Rule("!(has(self.value) && has(self.valueFrom))", "only one of value and valueFrom may be given")
-        )
-    )
-
-    name: Annotated[str, Field(max_length=253, pattern="^[A-Za-z_][A-Za-z0-9_.-]*$")]
-    """Name of the variable."""
-
-    value: Annotated[str, Field(max_length=8192)] | None = None
-    """Value, as text."""
-
-    value_from: EnvironmentSource | None = None
-    """Source of the value."""
-
-
-class Toleration(Model):
-    """A taint that the pods tolerate, as in a pod."""
-
-    key: LabelKey | None = None
-    """Key of the taint; empty with `operator: Exists` tolerates all."""
-
-    operator: Literal["Exists", "Equal"] | None = None
-    """How the key relates to the value. Kubernetes takes Equal when it is left out."""
-
-    value: LabelValue | None = None
-    """Value of the taint."""
-
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    """Effect of the taint; all when left out."""
-
-    toleration_seconds: Annotated[int, Field(ge=0, le=31536000)] | None = None
-    """Seconds that a NoExecute taint is tolerated; for ever when left out."""
-
-
-class PodTemplate(Model):
-    """What may be said about the serving pods. Volumes, host access and privileges are left out on purpose."""
-
-    labels: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] | None = None
-    """Further labels of the pods. Those of modelway.dev cannot be changed."""
-
-    annotations: Annotated[dict[LabelKey, Annotated[str, Field(max_length=8192)]], Field(max_length=32)] | None = None
-    """Further annotations of the pods."""
-
-    node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] | None = None
-    """Labels that a node must have."""
-
-    tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32)] = ()
-    """Taints that the pods tolerate."""
-
-    affinity: (
-        Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})] | None
-    ) = None
-    """Affinity, as in a pod; checked by Kubernetes when the Deployment is written."""
-
-    env: Annotated[tuple[EnvironmentVariable, ...], Field(max_length=64, json_schema_extra=list_map("name"))] = ()
-    """Environment variables of the serving container."""
-
-    priority_class_name: ObjectName | None = None
-    """PriorityClass of the pods."""
-
-    image_pull_secrets: Annotated[
-        tuple[ObjectReference, ...], Field(max_length=8, json_schema_extra=list_map("name"))
-    ] = ()
-    """Secrets with which the images are pulled."""
 
 
 class Serving(Model):
@@ -366,18 +217,43 @@ class Serving(Model):
     """How many old revisions are kept to return to. Defaults to 10."""
 
 
+_NOT_GIVEN: Final = Serving()
+
+
 class Spec(Model):
     """What the user asks for."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             Rule(
-                "has(self.model) || has(self.serving.container)",
+                "has(self.serving) || (has(self.batchJobs) && size(self.batchJobs) > 0)",
+                "required, unless there are batchJobs: something must be done with the model",
+                field=".serving",
+            ),
+            Rule(
+                "has(self.model) || (has(self.serving) ? has(self.serving.container)"
+                " : !has(self.batchJobs) || self.batchJobs.all(job, has(job.container)))",
                 "required, unless serving.container brings its own model",
                 field=".model",
             ),
             Rule(
-                "!has(self.model) || has(self.serving.container)"
+                "has(self.model) || !has(self.batchJobs) || self.batchJobs.all(job, has(job.container))",
+                "required, unless the container of each of batchJobs brings its own model",
+                field=".model",
+            ),
+            Rule(
+                "has(self.serving) || !has(self.rollout)",
+                "a rollout is of serving: leave it out, or say serving: {}",
+                field=".rollout",
+            ),
+            Rule(
+                "has(self.serving) || !has(self.traffic)",
+                "traffic is of serving: leave it out, or say serving: {}",
+                field=".traffic",
+            ),
+            Rule(
+                "!has(self.model) || (has(self.serving) && has(self.serving.container)"
+                " && (!has(self.batchJobs) || self.batchJobs.all(job, has(job.container))))"
                 " || !((has(self.model.format) && self.model.format == 'sklearn')"
                 " || self.model.uri.matches('[.](pkl|pickle|joblib)$'))"
                 " || (has(self.model.code) && self.model.code != 'Refuse')",
@@ -392,13 +268,13 @@ class Spec(Model):
                 field=".traffic.router",
             ),
             Rule(
-                "!(has(self.serving.container) && has(self.rollout) && has(self.rollout.checks)"
+                "!(has(self.serving) && has(self.serving.container) && has(self.rollout) && has(self.rollout.checks)"
                 " && self.rollout.checks.exists(check, has(check.predictions)))",
                 "a check of predictions needs the built-in server, which counts answers: leave it out with container",
                 field=".rollout.checks",
             ),
             Rule(
-                "!(has(self.serving.container) && has(self.serving.container.protocol)"
+                "!(has(self.serving) && has(self.serving.container) && has(self.serving.container.protocol)"
                 " && self.serving.container.protocol == 'GRPC' && has(self.traffic) && has(self.traffic.parentRefs)"
                 " && size(self.traffic.parentRefs) > 0)",
                 "an HTTPRoute carries HTTP: leave parentRefs out with protocol: GRPC, and write a GRPCRoute that leads"
@@ -409,10 +285,10 @@ class Spec(Model):
     )
 
     model: ModelSource | None = None
-    """The model. May be left out when `serving.container` brings its own."""
+    """The model. May be left out when every `container` of `serving` and `batchJobs` brings its own."""
 
-    serving: Serving
-    """Real-time serving."""
+    serving_given: Annotated[Serving | None, Field(alias="serving")] = None
+    """Real-time serving. May be left out where there are `batchJobs`: then nothing answers requests."""
 
     rollout: Rollout | None = None
     """How a new revision takes over. Left out: it replaces the old one when it is ready."""
@@ -420,5 +296,19 @@ class Spec(Model):
     traffic: Traffic | None = None
     """How requests find the pods. Left out: through the Service, and through Envoy where the rollout has steps."""
 
+    batch_jobs: Annotated[tuple[BatchJob, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
+    """Batch prediction: data sets that the model scores, at times or when asked."""
+
     paused: bool | None = None
-    """While true a changed spec is not acted on. Children are still repaired and status is still written."""
+    """While true a changed model or serving is not acted on. Children are still repaired and status is still written.
+    Batch jobs have `suspend` instead."""
+
+    @property
+    def serving(self) -> Serving:
+        """Real-time serving, as it would be where it is left out."""
+        return _NOT_GIVEN if self.serving_given is None else self.serving_given
+
+    @property
+    def serves(self) -> bool:
+        """Whether anything answers requests."""
+        return self.serving_given is not None

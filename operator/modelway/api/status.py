@@ -1,19 +1,12 @@
 """`status` of a ModelDeployment: what modelway says. Written by the operator only, and only when it changes."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, PlainSerializer
+from pydantic import Field
 
 from modelway.api.base import Model, list_map
-
-
-def _rfc3339(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-Time = Annotated[AwareDatetime, PlainSerializer(_rfc3339, return_type=str)]
-"""A moment in UTC, to the second, as Kubernetes writes it."""
+from modelway.api.batch_status import BatchJobStatus
+from modelway.api.units import Time
 
 Text = Annotated[str, Field(max_length=4096)]
 ShortName = Annotated[str, Field(max_length=253)]
@@ -224,6 +217,9 @@ class Status(Model):
 
     failure: Failure | None = None
     """What is wrong at present; absent when nothing is."""
+
+    batch_jobs: Annotated[tuple[BatchJobStatus, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
+    """The runs of `spec.batchJobs`."""
 
     history: Annotated[
         tuple[HistoryEntry, ...], Field(max_length=10, json_schema_extra={"x-kubernetes-list-type": "atomic"})

@@ -1,15 +1,16 @@
-"""Durations, percentages and quantities as Kubernetes users write them.
+"""Durations, percentages, quantities and moments as Kubernetes users write them.
 
-`Duration`, `Percent` and `Quantity` are the field types of the resource; `seconds`, `share` and `canonical_quantity`
-are what `plan` reads.
+`Duration`, `Percent`, `Quantity` and `Time` are the field types of the resource; `seconds`, `share` and
+`canonical_quantity` are what `plan` reads.
 Both refuse with `ValueError` what the CRD's patterns refuse, so that the schema and the code agree.
 """
 
 import re
+from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer, WithJsonSchema
 
 _DURATION: Final = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
 _PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
@@ -132,6 +133,13 @@ def _checked_duration(value: str) -> str:
         raise ValueError(f"{value!r} is no time at all")
     return value
 
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Time = Annotated[AwareDatetime, PlainSerializer(_rfc3339, return_type=str)]
+"""A moment in UTC, to the second, as Kubernetes writes it."""
 
 Duration = Annotated[
     str,

@@ -26,6 +26,8 @@ class Reason(StrEnum):
 
     SETTINGS_INVALID = "SettingsInvalid"
     """What was asked for cannot work: output inside the input, columns named twice, a shard beyond their number."""
+    DATE_UNKNOWN = "DateUnknown"
+    """The URIs need a date, and none is known: the Job was made by hand and says none."""
     INPUT_NOT_FOUND = "InputNotFound"
     """There is no file at the input's URI."""
     INPUT_UNREADABLE = "InputUnreadable"

@@ -41,6 +41,7 @@ class Finished:
         complete: whether `_SUCCESS` is there, written by whomever.
         rows: of the input, when it is complete.
         failed_rows: of these, when it is complete.
+        rows_per_core_second: of CPU time of all shards, when it is complete and took any.
 
     """
 
@@ -48,6 +49,7 @@ class Finished:
     complete: bool = False
     rows: int = 0
     failed_rows: int = 0
+    rows_per_core_second: int | None = None
 
 
 def finish(output: Place, input_: Place, plan: Plan, *, max_failed_per_million: int) -> Finished:
@@ -72,7 +74,7 @@ def finish(output: Place, input_: Place, plan: Plan, *, max_failed_per_million: 
     store.put(output.key(SUCCESS), _seal(manifest))
     if late:
         _log.warning("files_came_late", files=len(late), first=late[0], remedy="score them into another output")
-    return Finished(len(found), complete=True, rows=rows, failed_rows=failed)
+    return Finished(len(found), complete=True, rows=rows, failed_rows=failed, rows_per_core_second=_rate(records))
 
 
 def begun(output: Place) -> Mapping[str, Any] | None:
@@ -153,7 +155,6 @@ def _sha256(store: Store, stored: Stored) -> str:
 def _manifest(
     output: Place, plan: Plan, records: Sequence[Record], rows: int, failed: int, late: Sequence[str]
 ) -> bytes:
-    cpu = sum(record.cpu_seconds for record in records)
     document = {
         "format": FORMAT,
         "plan": plan.hash,
@@ -161,7 +162,7 @@ def _manifest(
         "settings": dict(plan.settings),
         "rows": rows,
         "failedRows": failed,
-        "rowsPerCoreSecond": round(rows / cpu) if cpu else None,
+        "rowsPerCoreSecond": _rate(records),
         "inputs": {"files": len(plan.files), "bytes": sum(one.size for one in plan.files)},
         "lateFiles": list(late),
         "parts": [
@@ -177,6 +178,11 @@ def _manifest(
         ],
     }
     return orjson.dumps(document, option=orjson.OPT_INDENT_2)
+
+
+def _rate(records: Sequence[Record]) -> int | None:
+    cpu = sum(record.cpu_seconds for record in records)
+    return round(sum(record.rows for record in records) / cpu) if cpu else None
 
 
 def _settled(output: Place, manifest: bytes) -> bytes:

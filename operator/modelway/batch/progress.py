@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from modelway.batch.metrics import Meter
+
 _log = structlog.get_logger()
 
 
@@ -18,6 +20,7 @@ class Progress:
         total: weight of all its pieces; blocks say how much of it they are.
         clock: seconds.
         every: seconds between two lines.
+        meter: where it is shown as metrics.
 
     """
 
@@ -25,6 +28,7 @@ class Progress:
     total: float
     clock: Callable[[], float] = time.monotonic
     every: float = 10.0
+    meter: Meter | None = None
     rows: int = 0
     failed: int = 0
     done: float = 0.0
@@ -39,6 +43,8 @@ class Progress:
         self.rows += rows
         self.failed += failed
         self.done += done
+        if self.meter is not None:
+            self.meter.count(rows, failed, self._share())
         if self.clock() - self._said >= self.every:
             self._said = self.clock()
             self.say()
@@ -46,7 +52,7 @@ class Progress:
     def say(self) -> None:
         """Write the line."""
         seconds = max(self.clock() - self._started, 1e-9)
-        share = min(self.done / self.total, 1.0) if self.total else 1.0
+        share = self._share()
         _log.info(
             "scoring",
             shard=self.shard,
@@ -56,3 +62,6 @@ class Progress:
             percent=round(100 * share, 1),
             remaining_seconds=round(seconds * (1 - share) / share) if share else None,
         )
+
+    def _share(self) -> float:
+        return min(self.done / self.total, 1.0) if self.total else 1.0

@@ -18,6 +18,7 @@ from modelway.batch.columns import Binding, bind
 from modelway.batch.errors import BatchError, ChangedError, Reason
 from modelway.batch.files import find
 from modelway.batch.finish import Finished
+from modelway.batch.metrics import Meter
 from modelway.batch.parquet import ParquetSource
 from modelway.batch.plan import Plan
 from modelway.batch.scoring import Scorer
@@ -70,7 +71,14 @@ class Outcome:
     finished: Finished
 
 
-def run(settings: Settings, model: ModelOptions, *, only: int | None = None, threads: int = 1) -> Outcome:
+def run(
+    settings: Settings,
+    model: ModelOptions,
+    *,
+    only: int | None = None,
+    threads: int = 1,
+    meter: Meter | None = None,
+) -> Outcome:
     """Score all shards, or one, and finish the run if that was the last.
 
     Args:
@@ -78,6 +86,7 @@ def run(settings: Settings, model: ModelOptions, *, only: int | None = None, thr
         model: with what.
         only: the number of the one shard to score.
         threads: how many blocks are scored at once.
+        meter: where progress is shown beside the log.
 
     Raises BatchError, and ModelError or ArtifactError of the model.
 
@@ -86,7 +95,7 @@ def run(settings: Settings, model: ModelOptions, *, only: int | None = None, thr
         raise BatchError(Reason.SETTINGS_INVALID, f"there is no shard {only} of {settings.shards}; they count from 0")
     input_, output = open_place(settings.input), open_place(settings.output, folder=True)
     try:
-        return _run(settings, model, input_, output, only, threads)
+        return _run(settings, model, input_, output, only, threads, meter)
     except ChangedError as error:
         raise BatchError(
             Reason.INPUT_CHANGED,
@@ -96,9 +105,15 @@ def run(settings: Settings, model: ModelOptions, *, only: int | None = None, thr
 
 
 def _run(
-    settings: Settings, model: ModelOptions, input_: Place, output: Place, only: int | None, threads: int
+    settings: Settings,
+    model: ModelOptions,
+    input_: Place,
+    output: Place,
+    only: int | None,
+    threads: int,
+    meter: Meter | None,
 ) -> Outcome:
-    prepared = _prepared(settings, model, input_, output, threads)
+    prepared = _prepared(settings, model, input_, output, threads, meter)
     plan = prepared.plan
     rows = failed = scored = skipped = 0
     for number in range(len(plan.shards)) if only is None else [only]:
@@ -114,7 +129,9 @@ def _run(
     return Outcome(rows, failed, scored, skipped, len(plan.shards), finished)
 
 
-def _prepared(settings: Settings, model: ModelOptions, input_: Place, output: Place, threads: int) -> Run:
+def _prepared(
+    settings: Settings, model: ModelOptions, input_: Place, output: Place, threads: int, meter: Meter | None
+) -> Run:
     identity = {"digest": digest.of_path(model.folder).value}
     loaded = load(
         ServerOptions(
@@ -146,7 +163,7 @@ def _prepared(settings: Settings, model: ModelOptions, input_: Place, output: Pl
         form=settings.output_format,
         read=source.schema(plan.files[0]),
     )
-    return Run(plan, output, source, scorer, threads)
+    return Run(plan, output, source, scorer, threads, meter)
 
 
 def source_of(settings: Settings, store: Store, binding: Binding) -> Source:

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from modelway.batch.metrics import Meter
 from modelway.batch.parts import SUFFIXES, ErrorSink, PartSink, Sink
 from modelway.batch.pipeline import ordered
 from modelway.batch.plan import Plan
@@ -94,6 +95,7 @@ class Run:
         source: reads them.
         scorer: the model.
         threads: how many blocks are scored at once.
+        meter: where progress is shown beside the log.
         clock: seconds that pass.
         cpu_clock: seconds of all cores.
 
@@ -104,6 +106,7 @@ class Run:
     source: Source
     scorer: Scorer
     threads: int
+    meter: Meter | None = None
     clock: Callable[[], float] = time.monotonic
     cpu_clock: Callable[[], float] = time.process_time
 
@@ -136,7 +139,9 @@ class Run:
         return record
 
     def _write(self, number: int, part: Sink, errors: ErrorSink) -> Progress:
-        progress = Progress(number, sum(piece.weight for piece in self.plan.shards[number]), self.clock)
+        progress = Progress(
+            number, sum(piece.weight for piece in self.plan.shards[number]), self.clock, meter=self.meter
+        )
         answers = ordered(self._blocks(number), self.scorer.score, threads=self.threads)
         try:
             for scored in answers:

@@ -19,6 +19,7 @@ from modelway.cli.convert import convert
 from modelway.cli.fetch import digest, fetch
 from modelway.cli.formats import formats
 from modelway.cli.pack import pack
+from modelway.cli.profile import profile
 from modelway.cli.rollout import rollout
 from modelway.cli.serve import serve
 from modelway.late import load_late
@@ -95,6 +96,7 @@ main.add_command(batch)
 main.add_command(fetch)
 main.add_command(digest)
 main.add_command(pack)
+main.add_command(profile)
 main.add_command(convert)
 main.add_command(formats)
 main.add_command(rollout)

@@ -6,11 +6,11 @@ child is, without what changes by itself, so that a later addition shows as a di
 
 from typing import Any
 
-from modelway.api.kinds import DEPLOYMENT, DISRUPTION_BUDGET, HTTP_ROUTE, NETWORK_POLICY, Kind
+from modelway.api.kinds import CRON_JOB, DEPLOYMENT, DISRUPTION_BUDGET, HTTP_ROUTE, NETWORK_POLICY, Kind
 from modelway.plan import Object
 from modelway.plan.canonical import digest_of
 
-_WITH_GENERATION = {DEPLOYMENT, DISRUPTION_BUDGET, HTTP_ROUTE, NETWORK_POLICY}
+_WITH_GENERATION = {CRON_JOB, DEPLOYMENT, DISRUPTION_BUDGET, HTTP_ROUTE, NETWORK_POLICY}
 _EXACT = {"selector", "matchLabels", "nodeSelector", "data", "requests", "limits"}
 """Mappings that are ours as a whole: a key more changes what they mean."""
 _TYPE = {"apiVersion", "kind"}

@@ -15,8 +15,8 @@ import orjson
 import structlog
 from pydantic import ValidationError
 
-from modelway.api.kinds import CONTROLLER_REVISION, MODEL_DEPLOYMENT, POD
-from modelway.api.names import FIELD_MANAGER
+from modelway.api.kinds import CONTROLLER_REVISION, JOB, MODEL_DEPLOYMENT, POD
+from modelway.api.names import COMPONENT_BATCH, FIELD_MANAGER, LABEL_COMPONENT
 from modelway.api.resource import ModelDeployment
 from modelway.api.status import Status
 from modelway.controller.apply import Applier, is_controlled_by
@@ -32,9 +32,10 @@ from modelway.plan.status import invalid
 
 _log = structlog.get_logger(__name__)
 
-_COUNT_SECONDS = 1.0
-"""Counts alone (ready pods) are written at most this often; everything else at once."""
-_COUNTS = ("replicas", "readyReplicas")
+_COUNT_SECONDS = 3.0
+"""Counts alone (ready pods) are written at most this often; everything else at once. Pods come one by one, and a write
+for each helps nobody."""
+_COUNTS = ("replicas", "readyReplicas", "succeededShards")
 _FIRST_REFUSAL_PAUSE, _LONGEST_REFUSAL_PAUSE = 2.0, 300.0
 
 
@@ -77,7 +78,7 @@ class Reconciler:
         self._metrics = metrics
         self._clock = clock
         self._now = now
-        self._applier = Applier(client, store)
+        self._applier = Applier(client, store, now=now)
         self._memories: dict[Owner, _Memory] = {}
 
     async def reconcile(self, owner: Owner) -> float | None:
@@ -133,15 +134,21 @@ class Reconciler:
     def _observe(self, owner: Owner, resource: ModelDeployment, memory: _Memory) -> Observed:
         children: dict[ChildKey, Object] = {}
         pods: list[Object] = []
+        jobs: list[Object] = []
+        batch_pods: list[Object] = []
         for key, obj in self._store.belongings(owner).items():
             if key.kind == POD:
-                pods.append(obj)
+                (batch_pods if _scores(obj) else pods).append(obj)
+            elif key.kind == JOB:
+                jobs.append(obj)
             elif is_controlled_by(obj, resource.metadata.uid):
                 children[ChildKey(*key)] = obj
         return Observed(
             resource=resource,
             children=children,
             pods=tuple(pods),
+            jobs=tuple(jobs),
+            batch_pods=tuple(batch_pods),
             refusals=memory.refusals,
             records=tuple(map(orjson.loads, memory.records)),
             measured=self._measurer.measured(owner),
@@ -226,11 +233,18 @@ class Reconciler:
         self._metrics.forget(owner)
 
 
+def _scores(pod: Object) -> bool:
+    """Whether a pod is of a batch run, and none that serves."""
+    return bool(pod["metadata"].get("labels", {}).get(LABEL_COMPONENT) == COMPONENT_BATCH)
+
+
 def _dumped(status: Status) -> Object:
     return status.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _without_counts(status: Any) -> Any:
+    if isinstance(status, list):
+        return [_without_counts(item) for item in status]
     if not isinstance(status, dict):
         return status
     return {key: _without_counts(value) for key, value in status.items() if key not in _COUNTS}

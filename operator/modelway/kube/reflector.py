@@ -15,7 +15,7 @@ import aiohttp
 import structlog
 
 from modelway.api.kinds import POD, Kind, Unserved
-from modelway.api.names import ANNOTATION_ROUTING
+from modelway.api.names import ANNOTATION_ROUTING, COMPONENT_BATCH, LABEL_COMPONENT
 from modelway.kube.client import Client, Object
 from modelway.kube.errors import ApiError, Forbidden, Gone, NotFound
 from modelway.kube.store import Owner, Store
@@ -30,6 +30,7 @@ _SHORTEST_WATCH = 1.0
 _WATCH_SECONDS = (300, 600)
 
 _POD_STATUS = ("phase", "podIP", "conditions", "initContainerStatuses", "containerStatuses", "reason", "message")
+_RUN_CONTAINER = ("name", "state", "ready")
 _POD_METADATA = ("name", "namespace", "uid", "resourceVersion", "labels", "deletionTimestamp", "creationTimestamp")
 
 
@@ -152,4 +153,18 @@ def slim(kind: Kind, obj: Object) -> Object:
     kept = {key: metadata[key] for key in _POD_METADATA if key in metadata}
     if told := metadata.get("annotations", {}).get(ANNOTATION_ROUTING):
         kept["annotations"] = {ANNOTATION_ROUTING: told}
-    return {"metadata": kept, "status": {key: status[key] for key in _POD_STATUS if key in status}}
+    read = {key: status[key] for key in _POD_STATUS if key in status}
+    if metadata.get("labels", {}).get(LABEL_COMPONENT) == COMPONENT_BATCH:
+        read |= _of_a_run(read)
+    return {"metadata": kept, "status": read}
+
+
+def _of_a_run(status: Object) -> Object:
+    """What is read of a pod of a batch run. There may be ten thousand of them, kept until their Job goes."""
+    fields = ("initContainerStatuses", "containerStatuses")
+    lean = {
+        field: [{key: one[key] for key in _RUN_CONTAINER if key in one} for one in status[field]]
+        for field in fields
+        if field in status
+    }
+    return lean | {"conditions": [one for one in status.get("conditions", ()) if one.get("reason") == "Unschedulable"]}

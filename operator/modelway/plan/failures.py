@@ -39,8 +39,10 @@ _LONGEST: Final = 2000
 
 
 def failure_of_refusals(refusals: Mapping[ChildKey, Refusal]) -> Failure | None:
-    """The first child that the API server refused, if any."""
+    """The first child that the API server refused, if any. A Gateway API that is missing is told apart, and is none."""
     for key, refusal in sorted(refusals.items(), key=lambda item: (item[0].kind.name, item[0].name)):
+        if refusal.reason == Reason.GATEWAY_API_MISSING:
+            continue
         return Failure(reason=refusal.reason, message=f"{key.kind.name} {key.name}: {refusal.message}"[:_LONGEST])
     return None
 
@@ -51,7 +53,7 @@ def failure_of_pods(pods: Iterable[Object], revision: str, deployment: Object | 
     for pod in sorted(mine, key=lambda pod: str(pod["metadata"]["name"])):
         if pod["metadata"].get("deletionTimestamp") or is_ready(pod):
             continue
-        for reason, message in _troubles(pod):
+        for reason, message in troubles(pod):
             return Failure(reason=reason, message=message[:_LONGEST], revision=revision)
     return _of_deployment(deployment, revision) if deployment is not None else None
 
@@ -59,7 +61,7 @@ def failure_of_pods(pods: Iterable[Object], revision: str, deployment: Object | 
 def failure_of_routers(pods: Iterable[Object]) -> Failure | None:
     """What keeps routers from being ready; None when nothing is known to be wrong."""
     for pod in sorted(router_pods(pods), key=lambda pod: str(pod["metadata"]["name"])):
-        for reason, message in () if is_ready(pod) else _troubles(pod):
+        for reason, message in () if is_ready(pod) else troubles(pod):
             return Failure(reason=reason, message=f"router: {message}"[:_LONGEST])
     return None
 
@@ -73,7 +75,7 @@ def digests(pods: Iterable[Object], revision: str) -> dict[str, tuple[str, str]]
         for status in pod.get("status", {}).get("initContainerStatuses", ()):
             ended = status.get("state", {}).get("terminated") or {}
             if status["name"] == CONTAINER_FETCH and ended.get("exitCode") == 0:
-                digest = _words(ended.get("message", "")).get("digest")
+                digest = words_of(ended.get("message", "")).get("digest")
                 if isinstance(digest, str):
                     found[str(pod["metadata"]["name"])] = (digest, str(ended.get("finishedAt", "")))
     return found
@@ -85,7 +87,8 @@ def has_changed_artifact(pods: Iterable[Object], revision: str) -> str | None:
     return found.message if found is not None and found.reason == Reason.DIGEST_MISMATCH else None
 
 
-def _troubles(pod: Object) -> Iterator[tuple[str, str]]:
+def troubles(pod: Object) -> Iterator[tuple[str, str]]:
+    """What keeps a pod from going on: a reason and a message each, the most telling first."""
     status = pod.get("status", {})
     for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
         if trouble := _of_container(container):
@@ -111,7 +114,7 @@ def _of_container(container: Object) -> tuple[str, str] | None:
             Reason.OOM_KILLED,
             f"{name}: used more memory than its limit and was killed; raise resources.limits.memory",
         )
-    words = _words(ended.get("message", ""))
+    words = words_of(ended.get("message", ""))
     reason, message = words.get("reason"), words.get("message")
     if isinstance(reason, str) and isinstance(message, str) and _REASON.fullmatch(reason):
         return reason, message
@@ -130,7 +133,7 @@ def _of_deployment(deployment: Object, revision: str) -> Failure | None:
     return None
 
 
-def _words(message: str) -> dict[str, Any]:
+def words_of(message: str) -> dict[str, Any]:
     """A termination message as data; empty when it is none of ours."""
     try:
         words = orjson.loads(message)

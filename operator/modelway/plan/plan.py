@@ -16,6 +16,8 @@ from modelway.api.resource import ModelDeployment
 from modelway.api.status import Status
 from modelway.plan import children
 from modelway.plan.arms import arm_of, found_digest, pods_to_evict, scaled_replicas, stable_replicas
+from modelway.plan.batch.scoring import Scoring, scoring, scoring_revision
+from modelway.plan.batch.unserved import never_served, plan_unserved
 from modelway.plan.happenings import happenings
 from modelway.plan.measured import Measuring
 from modelway.plan.pods import DRAIN_SECONDS, pod_ports, pod_template, service_ports
@@ -56,6 +58,9 @@ def plan(observed: Observed, *, settings: Settings, now: datetime) -> Plan:
         settings: of this installation.
         now: the moment, in UTC.
     """
+    if not observed.resource.spec.serves:
+        return plan_unserved(observed, settings=settings, now=now)
+    observed = never_served(observed)
     resource = observed.resource
     known = known_revisions(observed)
     wanted = None
@@ -76,24 +81,34 @@ def plan(observed: Observed, *, settings: Settings, now: datetime) -> Plan:
     roles = decide(look)
     drained = _drained(roles, now)
     split = _split(observed, roles, known)
-    routing = route(observed, split, serves_already=roles.stable is not None, settings=settings, now=now)
-    desired = _children(observed, roles, known, routing, drained=drained is None and routing.is_live)
+    routing = route(observed, split, serves_already=roles.stable is not None, settings=settings)
+    batch = _scoring(observed, roles, known, settings, now)
+    desired = (
+        *_children(observed, roles, known, routing, drained=drained is None and routing.is_live),
+        *batch.children,
+    )
     if split is not None and has_route(observed):
         desired = (*desired, http_route(resource, split))
     kept = {child.key for child in desired}
-    status = describe(observed, roles, settings=settings, now=now)
+    status = describe(observed, roles, batch, settings=settings, now=now)
     return Plan(
         children=desired,
         removals=tuple(key for key in observed.children if key not in kept),
         evictions=tuple(pod for revision in roles.in_use() for pod in pods_to_evict(observed, revision)),
         status=status,
         decides=_decisions_of(status) != _decisions_of(resource.status),
-        happenings=happenings(resource, status),
-        look_again_after=roles.soonest(drained).look_again_after,
+        happenings=(*happenings(resource, status), *batch.happenings),
+        look_again_after=roles.soonest(drained).soonest(batch.look_again_after).look_again_after,
         touches=routing.touches,
         ledger=roles.ledger,
         measuring=_measuring(observed, roles, routing, settings),
     )
+
+
+def _scoring(
+    observed: Observed, roles: Roles, known: Mapping[str, Revision], settings: Settings, now: datetime
+) -> Scoring:
+    return scoring(observed, scoring_revision(observed, roles.stable, known), settings=settings, now=now)
 
 
 def _measuring(observed: Observed, roles: Roles, routing: Routing, settings: Settings) -> Measuring | None:

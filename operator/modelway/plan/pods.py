@@ -19,8 +19,10 @@ from modelway.api.names import (
     child_name,
     pod_selector,
 )
-from modelway.api.spec import FULL_FORMATS, Container, ModelSource, PodTemplate, Serving, Spec
+from modelway.api.pods import ContainerSecurity, PodTemplate, Resources
+from modelway.api.spec import FULL_FORMATS, Container, ModelSource, Serving, Spec
 from modelway.api.units import quantity_value, seconds
+from modelway.plan.canonical import dumped, given
 from modelway.plan.types import Object, Settings
 
 HTTP_PORT: Final = 8080
@@ -37,11 +39,10 @@ DEFAULT_STARTUP_TIMEOUT: Final = "10m"
 _THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def default_resources(serving: Serving) -> Object:
-    """Resources of the serving container, with the defaults where nothing is said."""
-    given = serving.resources
-    requests = dict(given.requests or {}) if given else {}
-    limits = dict(given.limits or {}) if given else {}
+def default_resources(asked: Resources | None) -> Object:
+    """Resources of the container that computes, with the defaults where nothing is said."""
+    requests = dict(asked.requests or {}) if asked else {}
+    limits = dict(asked.limits or {}) if asked else {}
     for name, value in {"cpu": "500m", "memory": "512Mi"}.items():
         if name not in requests:
             requests[name] = limits.get(name, value)
@@ -63,21 +64,21 @@ def pod_template(name: str, revision: str, spec: Spec, settings: Settings) -> Ob
     annotations = dict(extra.annotations or {}) | {"kubectl.kubernetes.io/default-container": CONTAINER_SERVER}
     return {
         "metadata": {"labels": labels, "annotations": annotations},
-        "spec": _given(
+        "spec": given(
             initContainers=[_fetch_container(spec.model, serving, settings)] if spec.model else None,
             containers=[_serving_container(name, revision, spec, settings)],
             volumes=_volumes(name, revision, spec.model),
             automountServiceAccountToken=False,
             enableServiceLinks=False,
             serviceAccountName=serving.service_account_name,
-            securityContext=_pod_security(serving.container),
+            securityContext=pod_security(_loosened(serving.container)),
             terminationGracePeriodSeconds=_grace(serving),
             topologySpreadConstraints=[_spread(name, revision)],
             nodeSelector=dict(extra.node_selector or {}) or None,
-            tolerations=_dumped(extra.tolerations),
+            tolerations=dumped(extra.tolerations),
             affinity=extra.affinity,
             priorityClassName=extra.priority_class_name,
-            imagePullSecrets=_dumped(extra.image_pull_secrets),
+            imagePullSecrets=dumped(extra.image_pull_secrets),
         ),
     }
 
@@ -109,20 +110,20 @@ def _port_name(foreign: Container | None) -> str:
 def _serving_container(name: str, revision: str, spec: Spec, settings: Settings) -> Object:
     serving, foreign = spec.serving, spec.serving.container
     extra = serving.pod_template or PodTemplate()
-    resources = default_resources(serving)
+    resources = default_resources(serving.resources)
     environment = _environment(name, revision, spec, threads=_threads(resources, workers=serving.workers or 1))
     theirs = {variable.name for variable in extra.env}
-    return _given(
+    return given(
         name=CONTAINER_SERVER,
         image=foreign.image if foreign else _server_image(serving, spec.model, settings),
         imagePullPolicy=foreign.image_pull_policy if foreign else settings.server_image_pull_policy,
         command=list(foreign.command) or None if foreign else None,
         args=(list(foreign.args) or None) if foreign else _serve_arguments(name, spec),
         ports=[{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in _listening(foreign).items()],
-        env=[variable for variable in environment if variable["name"] not in theirs] + (_dumped(extra.env) or []),
+        env=[variable for variable in environment if variable["name"] not in theirs] + (dumped(extra.env) or []),
         resources=resources,
         volumeMounts=_mounts(_model_path(foreign), spec.model),
-        securityContext=_container_security(foreign),
+        securityContext=container_security(_loosened(foreign)),
         terminationMessagePolicy="FallbackToLogsOnError",
         **_probes(serving),
         # The built-in server drains by itself at SIGTERM; a foreign one is told late enough.
@@ -159,8 +160,13 @@ def _serve_arguments(name: str, spec: Spec) -> list[str]:
         return arguments
     if model.version:
         arguments.append(f"--version={model.version}")
+    return [*arguments, *loading_arguments(model)]
+
+
+def loading_arguments(model: ModelSource) -> list[str]:
+    """What whoever loads the fetched model has to be told of it."""
     # A converted model is ONNX, whatever its source was; a transform beside it may still need the policy.
-    return [*arguments, *([] if model.convert else _format(model)), *_policy(model)]
+    return [*([] if model.convert else _format(model)), *_policy(model)]
 
 
 def _format(model: ModelSource) -> list[str]:
@@ -191,18 +197,18 @@ def _fetch_container(model: ModelSource, serving: Serving, settings: Settings) -
     if model.convert:
         arguments += [f"--convert={model.convert}", f"--convert-to={MODEL_DIRECTORY}", *_format(model), *_policy(model)]
     secret = model.credentials_secret_ref
-    return _given(
+    return given(
         name=CONTAINER_FETCH,
         image=(settings.server_full_image if model.convert else "") or settings.server_image,
         imagePullPolicy=settings.server_image_pull_policy,
         args=arguments,
         envFrom=[{"secretRef": {"name": secret.name}}] if secret else None,
-        resources=default_resources(serving),  # no more than the server has, so the pod's own size is unchanged
+        resources=default_resources(serving.resources),  # what the server has: the pod's size is unchanged
         volumeMounts=[
             *_fetch_mounts(model),
             {"name": "pin", "mountPath": PIN_DIRECTORY, "readOnly": True},
         ],
-        securityContext=_container_security(None),
+        securityContext=container_security(),
         terminationMessagePolicy="FallbackToLogsOnError",
     )
 
@@ -226,7 +232,7 @@ def _mounts(path: str, model: ModelSource | None) -> list[Object]:
     if model is None:
         return [_TMP]
     inner = "" if model.convert else _inner(model)
-    return [_given(name="model", mountPath=path, readOnly=True, subPath=inner or None), _TMP]
+    return [given(name="model", mountPath=path, readOnly=True, subPath=inner or None), _TMP]
 
 
 def _fetch_mounts(model: ModelSource) -> list[Object]:
@@ -234,7 +240,7 @@ def _fetch_mounts(model: ModelSource) -> list[Object]:
     source = "source" if model.convert else "model"
     path = SOURCE_DIRECTORY if model.convert else MODEL_DIRECTORY
     read_only = True if _is_claim(model) else None
-    mounts = [_given(name=source, mountPath=path, readOnly=read_only, subPath=_inner(model) or None)]
+    mounts = [given(name=source, mountPath=path, readOnly=read_only, subPath=_inner(model) or None)]
     if model.convert:
         mounts.append({"name": "model", "mountPath": MODEL_DIRECTORY})
     return [*mounts, _TMP]
@@ -270,12 +276,12 @@ def _probes(serving: Serving) -> Object:
     }
 
 
-def _pod_security(foreign: Container | None) -> Object:
-    given = foreign.security_context if foreign else None
-    user = _USER if given is None or given.run_as_user is None else given.run_as_user
-    group = _USER if given is None or given.run_as_group is None else given.run_as_group
+def pod_security(foreign: ContainerSecurity | None = None) -> Object:
+    """The restricted security context of a pod, loosened as it was asked for."""
+    user = _USER if foreign is None or foreign.run_as_user is None else foreign.run_as_user
+    group = _USER if foreign is None or foreign.run_as_group is None else foreign.run_as_group
     return {
-        "runAsNonRoot": given.run_as_non_root if given and given.run_as_non_root is not None else True,
+        "runAsNonRoot": foreign.run_as_non_root if foreign and foreign.run_as_non_root is not None else True,
         "runAsUser": user,
         "runAsGroup": group,
         "fsGroup": group,
@@ -283,14 +289,18 @@ def _pod_security(foreign: Container | None) -> Object:
     }
 
 
-def _container_security(foreign: Container | None) -> Object:
-    given = foreign.security_context if foreign else None
-    read_only = given.read_only_root_filesystem if given else None
+def container_security(foreign: ContainerSecurity | None = None) -> Object:
+    """The restricted security context of a container, loosened as it was asked for."""
+    read_only = foreign.read_only_root_filesystem if foreign else None
     return {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
         "readOnlyRootFilesystem": True if read_only is None else read_only,
     }
+
+
+def _loosened(foreign: Container | None) -> ContainerSecurity | None:
+    return foreign.security_context if foreign else None
 
 
 def _spread(name: str, revision: str) -> Object:
@@ -314,12 +324,3 @@ def _threads(resources: Object, *, workers: int) -> int:
     """Threads that numeric libraries may use in one process: its share of the CPU limit, else of what is reserved."""
     cores = quantity_value(resources["limits"].get("cpu", resources["requests"]["cpu"]))
     return max(1, math.ceil(cores / workers))
-
-
-def _dumped(models: tuple[Any, ...]) -> list[Object] | None:
-    return [model.model_dump(mode="json", by_alias=True, exclude_none=True) for model in models] or None
-
-
-def _given(**fields: Any) -> Object:
-    """The fields that have a value; server-side apply owns a field that is named, even an empty one."""
-    return {name: value for name, value in fields.items() if value is not None}

@@ -110,7 +110,7 @@ def resolved_spec(spec: Spec) -> dict[str, Any]:
     if spec.model is not None:
         resolved["model"] = spec.model.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_OUTSIDE_MODEL)
     cleaned: dict[str, Any] = without_empty(resolved)
-    return cleaned
+    return cleaned or {"container": "brings its own model"}  # of batch jobs alone; an empty record would be a lost one
 
 
 def revision_hash(resolved: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from modelway.api.kinds import SERVICE
 from modelway.api.names import pod_selector
 from modelway.api.status import Failure, RevisionStatus, RolloutStatus, Status, StatusCondition
 from modelway.plan.arms import Arm, arm_of, needed_replicas
+from modelway.plan.batch.scoring import Scoring
 from modelway.plan.failures import failure_of_pods, failure_of_refusals, failure_of_routers, has_changed_artifact
 from modelway.plan.pods import service_ports
 from modelway.plan.revisions import Revision
@@ -22,7 +23,7 @@ _Verdict = tuple[bool | None, Reason | str, str]
 """Whether a condition holds (None: nobody knows), why, and the message."""
 
 
-def describe(observed: Observed, roles: Roles, *, settings: Settings, now: datetime) -> Status:
+def describe(observed: Observed, roles: Roles, scoring: Scoring, *, settings: Settings, now: datetime) -> Status:
     """The status as it should be now."""
     resource = observed.resource
     stable = arm_of(observed, roles.stable) if roles.stable else None
@@ -39,6 +40,8 @@ def describe(observed: Observed, roles: Roles, *, settings: Settings, now: datet
     }
     if (accepted := route_verdict(observed, serves=roles.front is not None)) is not None:
         verdicts[Condition.ROUTE_ACCEPTED] = accepted
+    if scoring.entries:
+        verdicts[Condition.BATCH_FAILED] = _batch_failed(scoring)
     return Status(
         observed_generation=resource.metadata.generation,
         url=_url(observed, roles.front, settings),
@@ -48,9 +51,37 @@ def describe(observed: Observed, roles: Roles, *, settings: Settings, now: datet
         candidate=_revision_status(candidate),
         rollout=roles.rollout,
         failure=failure,
+        batch_jobs=scoring.entries,
         history=roles.history,
         conditions=_conditions(resource.status, verdicts, generation=resource.metadata.generation, now=now),
     )
+
+
+def describe_unserved(observed: Observed, revision: Revision, scoring: Scoring, *, now: datetime) -> Status:
+    """The status of a resource that scores batch jobs and answers nobody."""
+    resource = observed.resource
+    failure = failure_of_refusals(observed.refusals)
+    stalled = (True, failure.reason, failure.message) if failure else (False, Reason.AS_EXPECTED, _NOT_IN_THE_WAY)
+    verdicts: dict[Condition, _Verdict] = {
+        Condition.READY: (True, Reason.BATCH_ONLY, "nothing answers requests: spec.serving is left out"),
+        Condition.RECONCILING: (False, Reason.UP_TO_DATE, "batch runs take the revision of the spec"),
+        Condition.STALLED: stalled,
+        Condition.NAME_CONFLICT: _name_conflict(observed),
+        Condition.BATCH_FAILED: _batch_failed(scoring),
+    }
+    return Status(
+        observed_generation=resource.metadata.generation,
+        stable=RevisionStatus(revision=revision.hash, version=revision.version, digest=revision.digest),
+        failure=failure,
+        batch_jobs=scoring.entries,
+        history=resource.status.history,
+        conditions=_conditions(resource.status, verdicts, generation=resource.metadata.generation, now=now),
+    )
+
+
+def is_unserved(status: Status) -> bool:
+    """Whether `status` tells of a resource that nobody was answered by."""
+    return any(one.type == Condition.READY and one.reason == Reason.BATCH_ONLY for one in status.conditions)
 
 
 def invalid(observed_generation: int, before: Status, message: str, *, now: datetime) -> Status:
@@ -82,6 +113,7 @@ def find_failure(observed: Observed, roles: Roles) -> Failure | None:
     return failure_of_routers(observed.pods)
 
 
+_NOT_IN_THE_WAY: Final = "nothing is in the way"
 _ASLEEP: Final = "scaled to zero: nothing answers until there are replicas again"
 
 
@@ -160,7 +192,13 @@ def _stalled(observed: Observed, stable: Arm | None, roles: Roles, failure: Fail
         is_held = rollout.state == "Holding" and rollout.reason in _NEEDS_HUMAN
         if is_held or rollout.state == "Rejected":
             return True, rollout.reason or Reason.REJECTED, _why_stalled(rollout)
-    return False, Reason.AS_EXPECTED, "nothing is in the way"
+    return False, Reason.AS_EXPECTED, _NOT_IN_THE_WAY
+
+
+def _batch_failed(scoring: Scoring) -> _Verdict:
+    if scoring.trouble is not None:
+        return True, *scoring.trouble
+    return False, Reason.AS_EXPECTED, "no last run has failed, and all can begin"
 
 
 def _why_stalled(rollout: RolloutStatus) -> str:
@@ -211,7 +249,7 @@ def _revision_status(arm: Arm | None) -> RevisionStatus | None:
 
 _LONGEST: Final = 2000
 """Characters of a condition's message; some are other people's words."""
-_ALWAYS = {Condition.READY, Condition.RECONCILING, Condition.STALLED, Condition.ROUTE_ACCEPTED}
+_ALWAYS = {Condition.READY, Condition.RECONCILING, Condition.STALLED, Condition.ROUTE_ACCEPTED, Condition.BATCH_FAILED}
 """Shown whenever there is a verdict, true or not."""
 
 

@@ -62,6 +62,8 @@ class Observed:
         resource: the resource itself, with the status that was last written.
         children: live objects that are controlled by the resource.
         pods: live pods of its revisions, in no particular order.
+        jobs: of its batch jobs.
+        batch_pods: of these Jobs.
         refusals: children that the API server refused at the last try.
         records: ControllerRevisions as the last plan had them; what a deleted one is rebuilt from. Empty after a start.
         measured: the last readings of routers and servers.
@@ -72,6 +74,8 @@ class Observed:
     resource: ModelDeployment
     children: Mapping[ChildKey, Object] = field(default_factory=dict)
     pods: tuple[Object, ...] = ()
+    jobs: tuple[Object, ...] = ()
+    batch_pods: tuple[Object, ...] = ()
     refusals: Mapping[ChildKey, Refusal] = field(default_factory=dict)
     records: tuple[Object, ...] = ()
     measured: Measured = field(default_factory=Measured)
@@ -99,10 +103,17 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """A router's pod whose annotation is to be written, so that its kubelet looks at its files again."""
+    """A router's pod whose annotation is to be written, so that its kubelet looks at its files again.
+
+    Attributes:
+        pod: of the router.
+        mark: what it is to have.
+        time: how often it is told so, this time included.
+    """
 
     pod: PodKey
-    value: str
+    mark: str
+    time: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ def batch(store, model, monkeypatch):
     monkeypatch.setattr(running, "open_place", place)
     monkeypatch.setattr(running, "load", loaded)
 
-    def run(only=None, threads=2, model=model, **changes):
+    def run(only=None, threads=2, model=model, meter=None, **changes):
         settings = Settings("s3://bucket/in/", "s3://bucket/out/", keys=("id",), rows_per_batch=16)
-        return running.run(replace(settings, **changes), model, only=only, threads=threads)
+        return running.run(replace(settings, **changes), model, only=only, threads=threads, meter=meter)
 
     return run

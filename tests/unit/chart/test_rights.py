@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 from hack.generated import ROOT
 
-from modelway.api.kinds import CHILD_KINDS, CONTROLLER_REVISION, EVENT, MODEL_DEPLOYMENT, OPTIONAL_KINDS, POD
+from modelway.api.kinds import CHILD_KINDS, CONTROLLER_REVISION, EVENT, JOB, MODEL_DEPLOYMENT, OPTIONAL_KINDS, POD
 
 WHOLE_LIFE = {"get", "list", "watch", "create", "patch", "update", "delete"}
 
@@ -34,6 +34,7 @@ def test_the_rights_are_those_for_the_kinds_that_the_code_knows(helm):
         (MODEL_DEPLOYMENT.group, MODEL_DEPLOYMENT.plural): {"list", "watch"},
         (MODEL_DEPLOYMENT.group, status): {"update"},
         (POD.group, POD.plural): {"list", "watch", "patch", "delete"},
+        (JOB.group, JOB.plural): {"list", "watch"},
         (EVENT.group, EVENT.plural): {"create", "patch"},
     }
 

@@ -107,6 +107,21 @@ class TestListAndWatch:
             assert kept["metadata"]["annotations"] == {"modelway.dev/routing": "c.r@moment"}
             assert "spec" not in kept
 
+    async def test_of_a_pod_of_a_batch_run_still_less_is_kept_for_there_are_many(self):
+        said = {"name": "batch", "state": {"terminated": {"exitCode": 43, "message": "{}"}}, "ready": False}
+        pod = child(1, spec={"containers": []})
+        pod["metadata"]["labels"]["app.kubernetes.io/component"] = "model-batch"
+        pod["status"] = {
+            "phase": "Failed",
+            "conditions": [{"type": "Ready", "status": "False"}, {"type": "PodScheduled", "reason": "Unschedulable"}],
+            "containerStatuses": [said | {"imageID": "sha256:1", "volumeMounts": [{"name": "tmp"}]}],
+        }
+        assert module.slim(POD, pod)["status"] == {
+            "phase": "Failed",
+            "conditions": [{"type": "PodScheduled", "reason": "Unschedulable"}],
+            "containerStatuses": [said],
+        }
+
 
 class TestNastyStreams:
     async def test_an_expired_version_is_followed_by_a_new_list(self):

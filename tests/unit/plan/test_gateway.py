@@ -193,6 +193,21 @@ def test_a_refused_route_is_told_with_the_refusal(routed):
     assert told(routed) == ("False", "NameConflict", "exists already and was not made by modelway")
 
 
+def test_an_api_that_is_being_removed_is_missing_already_and_stops_nothing(routed):
+    """Its objects go first, and for a moment the API server lets nobody make another."""
+    words = "create not allowed while custom resource definition is terminating"
+    del routed.children[KEY]
+    routed.refusals = {KEY: Refusal("GatewayAPIMissing", words)}
+    routed.look()
+    going = told(routed)
+    assert going[:2] == ("False", "GatewayAPIMissing")
+    assert routed.condition("Stalled").status == "False"
+    assert "failure" not in routed.resource["status"]
+    routed.refusals, routed.unserved = {}, {HTTP_ROUTE: Unserved.NOT_INSTALLED}
+    routed.look()
+    assert told(routed) == going, "nothing is told twice"
+
+
 def test_at_rest_nothing_is_written(routed):
     said(routed, (PARENT, ACCEPTED, RESOLVED))
     routed.settle()

@@ -1,4 +1,4 @@
-"""`modelway batch`: options only; the work is in `modelway.batch`."""
+"""`modelway batch score`, which pods of batch runs run: options only; the work is in `modelway.batch`."""
 
 import signal
 import sys
@@ -10,13 +10,9 @@ import click
 
 from modelway.artifacts.errors import ArtifactError, ModelwayError
 from modelway.cli import trust
+from modelway.cli.batch import when
 
 _FORMATS = click.Choice(["parquet", "csv", "jsonl"])
-
-
-@click.group()
-def batch() -> None:
-    """Score whole data sets with the model that serves."""
 
 
 def _pairs(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -32,10 +28,10 @@ def _pairs(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
 
 def _names(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[str, ...]:
     """Names with commas between them."""
-    return tuple(name.strip() for name in value.split(",") if name.strip())
+    return tuple(name.strip(" ") for name in value.split(",") if name.strip(" "))
 
 
-@batch.command()
+@click.command()
 @click.option("--model", type=click.Path(path_type=Path), required=True, help="The model's folder or file.")
 @click.option(
     "--input",
@@ -71,6 +67,8 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[st
 @click.option("--split-lines", is_flag=True, help="CSV holds no line break inside quotes: cut files at any line.")
 @click.option("--threads", type=click.IntRange(1), help="Blocks scored at once. Left out: the CPU limit, or all cores.")
 @click.option("--version", default="", help="The model's version, written in each row. Left out: modelway.json's.")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Port of /metrics. Left out: none.")
+@when.options
 @trust.options
 def score(**given: Any) -> None:
     """Score every row of INPUT and write the answers to OUTPUT.
@@ -91,24 +89,28 @@ def _scored(given: dict[str, Any], threads: int) -> int:
     """Run; the exit code. Last words as `modelway fetch` has them."""
     import structlog
 
+    from modelway.artifacts import termination
+
     try:
         import pyarrow  # noqa: F401, ICN001 whether it is there
     except ModuleNotFoundError as missing:
-        raise click.ClickException(
-            f"{missing.name} is not installed: use the image modelway-server-full, or pip install 'modelway[batch]'"
-        ) from missing
-    from modelway.artifacts import termination
+        told = f"{missing.name} is not installed: use the image modelway-server-full, or pip install 'modelway[batch]'"
+        termination.say({"reason": "SettingsInvalid", "message": told})
+        click.echo(f"Error: {told}", err=True)
+        return 43
     from modelway.batch.errors import BatchError, ExitCode, Reason
+    from modelway.batch.metrics import Meter
     from modelway.batch.run import ModelOptions, run
     from modelway.batch.settings import Format, Settings
     from modelway.server.code import Code
 
     log = structlog.get_logger()
     try:
+        found = when.found(given)
         outcome = run(
             Settings(
-                input=given["input_"],
-                output=given["output"],
+                input=found.input,
+                output=found.output,
                 input_format=Format(given["input_format"]),
                 output_format=Format(given["output_format"]),
                 keys=given["columns"],
@@ -128,6 +130,7 @@ def _scored(given: dict[str, Any], threads: int) -> int:
             ),
             only=given["shard"],
             threads=threads,
+            meter=None if given["metrics_port"] is None else Meter.served(given["metrics_port"]),
         )
     except BatchError as error:
         reason, message, code = str(error.reason), error.message, error.code
@@ -151,6 +154,13 @@ def _scored(given: dict[str, Any], threads: int) -> int:
             "shards": outcome.shards,
             "complete": outcome.finished.complete,
         }
+        if outcome.finished.complete:
+            words["run"] = {
+                "rows": outcome.finished.rows,
+                "failedRows": outcome.finished.failed_rows,
+                "rowsPerCoreSecond": outcome.finished.rows_per_core_second,
+                "output": found.output,
+            }
         log.info("done", **words)
         termination.say(words)
         return int(ExitCode.DONE)

@@ -1,0 +1,144 @@
+"""What is seen of batch runs, and how it is shown. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from modelway.api.names import ANNOTATION_DATE
+from modelway.cli.batch.cluster import LABEL_INDEX
+
+_BAR: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a Job is.
+
+    Attributes:
+        job: its name.
+        date: the day that it is for, where it was asked for by hand.
+        state: Running, Waiting, Suspended, Succeeded or Failed.
+        shards: of the run.
+        done: shards that have succeeded.
+        failed: shards that were given up.
+        working: pods that are at work.
+        rows: of shards that have ended and whose pods are still there.
+        why: what its Job says of its failure.
+    """
+
+    job: str
+    date: str | None
+    state: str
+    shards: int
+    done: int
+    failed: int
+    working: int
+    rows: int
+    why: str | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in {"Succeeded", "Failed"}
+
+
+def progress(job: Mapping[str, Any], pods: Iterable[Mapping[str, Any]] = ()) -> Progress:
+    """How far a Job is, by its own status and by what its pods have said."""
+    status, spec, metadata = job.get("status", {}), job["spec"], job["metadata"]
+    ended = {one["type"]: one for one in status.get("conditions", ()) if one["status"] == "True"}
+    if "Complete" in ended:
+        state = "Succeeded"
+    elif "Failed" in ended:
+        state = "Failed"
+    elif spec.get("suspend"):
+        state = "Suspended"
+    else:
+        state = "Running" if status.get("ready") or status.get("succeeded") else "Waiting"
+    return Progress(
+        job=metadata["name"],
+        date=metadata.get("annotations", {}).get(ANNOTATION_DATE),
+        state=state,
+        shards=spec.get("completions", 1),
+        done=status.get("succeeded", 0),
+        failed=_count(status.get("failedIndexes", "")),
+        working=status.get("ready", 0),
+        rows=sum(_rows_by_shard(pods).values()),
+        why=ended["Failed"].get("message") if "Failed" in ended else None,
+    )
+
+
+def bar(done: int, failed: int, total: int, width: int = _BAR) -> str:
+    """`[#####!---]`: shards that are done, given up, and left."""
+    good = width * done // max(total, 1)
+    bad = min(width - good, -(-width * failed // max(total, 1)))
+    return f"[{'#' * good}{'!' * bad}{'-' * (width - good - bad)}]"
+
+
+def line(one: Progress) -> str:
+    """A run in one line."""
+    parts = [f"{one.done}/{one.shards} shards"]
+    if one.failed:
+        parts.append(f"{one.failed} given up")
+    if one.working and not one.has_ended:
+        parts.append(f"{one.working} at work")
+    if one.rows:
+        parts.append(f"{one.rows:,} rows")
+    why = f"; {one.why}" if one.why else ""
+    return f"{one.job}  {one.state:<9}  {bar(one.done, one.failed, one.shards)} {', '.join(parts)}{why}"
+
+
+def entry_lines(entry: Mapping[str, Any], runs: Iterable[Progress]) -> list[str]:
+    """An entry with its runs."""
+    due = f"next run {_clock(entry['nextRun'])}" if "nextRun" in entry else "no run is due"
+    missed = f"; the run of {_clock(entry['missedRun'])} has not begun" if "missedRun" in entry else ""
+    lines = [f"{entry['name']}: {due}{missed}"]
+    lines += [f"  {line(one)}" for one in runs]
+    if last := entry.get("lastRun"):
+        lines.append(f"  last: {_of_last(last)}")
+    return lines
+
+
+def _of_last(run: Mapping[str, Any]) -> str:
+    about = f" for {run['date']}" if "date" in run else ""
+    if run["result"] == "Failed":
+        return f"{run['job']}{about} failed: {run.get('reason')}: {run.get('message')}"
+    told = [f"{run['rows']:,} rows"] if "rows" in run else []
+    if run.get("failedRows"):
+        told.append(f"{run['failedRows']:,} without an answer")
+    if "durationSeconds" in run:
+        told.append(f"{run['durationSeconds']} s")
+    if "rowsPerCoreSecond" in run:
+        told.append(f"{run['rowsPerCoreSecond']:,} rows per core-second")
+    told += [run["output"]] if "output" in run else []
+    return f"{run['job']}{about} succeeded: {', '.join(told) or 'nothing was counted'}"
+
+
+def _clock(text: str) -> str:
+    return text.replace("T", " ").removesuffix(":00Z").removesuffix("Z") + " UTC"
+
+
+def _rows_by_shard(pods: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """A shard that was tried again counts once."""
+    rows: dict[str, int] = {}
+    for pod in pods:
+        index = pod["metadata"].get("labels", {}).get(LABEL_INDEX, "")
+        for container in pod.get("status", {}).get("containerStatuses", ()):
+            ended = container.get("state", {}).get("terminated") or {}
+            if ended.get("exitCode") == 0:
+                rows[index] = max(rows.get(index, 0), _rows(ended.get("message", "")))
+    return rows
+
+
+def _rows(message: str) -> int:
+    try:
+        found = orjson.loads(message)["rows"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return 0
+    return found if isinstance(found, int) else 0
+
+
+def _count(indexes: str) -> int:
+    """How many numbers are in `1,3-5`."""
+    spans = [part.partition("-") for part in filter(None, indexes.split(","))]
+    return sum(int(last or first) - int(first) + 1 for first, _, last in spans)
