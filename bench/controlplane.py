@@ -135,18 +135,28 @@ class _Bench:
         }
 
     async def _restart(self) -> Figures:
-        say("restart, then an upgrade that builds pods differently …")
+        say("restart, then two replicas, of which the second brings an upgrade that builds pods differently …")
         self._operator.stop()
         leads = self._operator.start()
         await self._plane.until_quiet()
-        restart = self._audit.writes().total()
-        self._operator.stop()
-        upgraded = self._operator.start(server_image="modelway.dev/server:next")
+        memory = self._operator.cost().peak_mib
+        standby = self._operator.beside(port=18098)
+        try:
+            standby.launch()
+            handed_over = self._operator.hand_over_to(standby)
+            await self._plane.until_quiet()
+            restart = self._audit.writes().total()
+            self._operator.launch(server_image="modelway.dev/server:next")
+            upgraded = standby.hand_over_to(self._operator)
+        finally:
+            standby.end()
         await self._plane.until_quiet()
         return {
-            "restart: s until it leads again": leads,
-            "restart: writes": restart,
-            "upgrade of the pod builder: s until it leads again": upgraded,
+            "restart of the only replica: s until it leads again": leads,
+            "restart: memory at most, MiB": memory,
+            "end of one of two replicas: s until the other leads": handed_over,
+            "both: writes": restart,
+            "upgrade of the pod builder: s until the new replica leads": upgraded,
             "upgrade of the pod builder: writes": self._audit.writes().total(),
         }
 

@@ -8,6 +8,7 @@ import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _ROOT = Path(__file__).resolve().parent.parent
@@ -43,6 +44,7 @@ class OperatorProcess:
         self._command = command
         self._log = log
         self._port = port
+        self._settings = settings
         self._environment = {
             "PATH": os.environ["PATH"],
             "KUBECONFIG": str(kubeconfig),
@@ -52,19 +54,42 @@ class OperatorProcess:
         }
         self._process: subprocess.Popen[bytes] | None = None
 
+    def beside(self, *, port: int) -> Self:
+        """Another replica, which is not started."""
+        kubeconfig = Path(self._environment["KUBECONFIG"])
+        return type(self)(self._command, kubeconfig, self._log, port=port, **self._settings)
+
     def start(self, **settings: str) -> float:
         """Start it; gives the seconds until it leads."""
+        self.launch(**settings)
+        return self.wait_for("ok, leading")
+
+    def launch(self, **settings: str) -> None:
+        """Start it, and wait for nothing."""
         environment = self._environment | {f"MODELWAY_{name.upper()}": value for name, value in settings.items()}
-        began = time.monotonic()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([self._command, "operator"], env=environment, stdout=log, stderr=log)
-        while self._readiness() != "ok, leading":
+
+    def wait_for(self, readiness: str) -> float:
+        """Seconds until it says so."""
+        began = time.monotonic()
+        assert self._process is not None
+        while self._readiness() != readiness:
             if self._process.poll() is not None:
                 sys.exit(f"the operator ended; see {self._log}")
             if time.monotonic() - began > 60:
-                sys.exit(f"the operator does not lead after 60 s; see {self._log}")
+                sys.exit(f"the operator does not say {readiness!r} after 60 s; see {self._log}")
             time.sleep(0.02)
         return time.monotonic() - began
+
+    def hand_over_to(self, other: Self) -> float:
+        """End it in an orderly way while another stands by; gives the seconds until that one leads."""
+        other.wait_for("ok, standing by")
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        seconds = other.wait_for("ok, leading")
+        self._process.wait(60)
+        return seconds
 
     def stop(self) -> None:
         """End it in an orderly way and wait."""
