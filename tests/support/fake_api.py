@@ -11,6 +11,7 @@ from aiohttp import web
 
 from modelway.kube.client import Client
 from modelway.kube.connection import Connection, Credentials
+from support.web_server import answering
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -47,18 +48,12 @@ class FakeApi:
 @asynccontextmanager
 async def serving(api: FakeApi) -> AsyncIterator[Connection]:
     """A connection to `api`, which listens on loopback."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", api.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    port = runner.addresses[0][1]
-    try:
+    async with answering(api.handle) as server:
         yield Connection(
-            f"http://127.0.0.1:{port}", ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), Credentials({"Authorization": "me"})
+            f"http://127.0.0.1:{server.port}",
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            Credentials({"Authorization": "me"}),
         )
-    finally:
-        await runner.cleanup()
 
 
 @asynccontextmanager

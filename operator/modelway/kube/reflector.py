@@ -62,6 +62,8 @@ class Reflector:
         self.alive_at = monotonic()
         """When this task last heard of the server, or noticed that it cannot; on the monotonic clock."""
         self._failures = 0
+        self._untold: set[Owner] = set()
+        """Whose objects a list took in before it broke off: in the next one they are no news any more."""
 
     async def run(self) -> None:
         """List and watch until cancelled."""
@@ -95,8 +97,7 @@ class Reflector:
         await asyncio.sleep(self._random.uniform(_UNSERVED_PAUSE / 2, _UNSERVED_PAUSE))
 
     async def _list(self) -> str:
-        listed, touched = set[str](), set[Owner]()
-        version = ""
+        listed, version = set[str](), ""
         async for page in self._client.pages(self.kind, self._namespace, self._selector):
             version = page["metadata"]["resourceVersion"]
             items = page.pop("items")
@@ -104,9 +105,10 @@ class Reflector:
                 obj = items.pop()
                 listed.add(obj["metadata"]["uid"])
                 if (owner := self._store.put(self.kind, slim(self.kind, obj))) is not None:
-                    touched.add(owner)
+                    self._untold.add(owner)
         initial = not self.synced.is_set()
-        touched |= self._store.complete(self.kind, self._namespace, listed, version=version)
+        touched = self._untold | self._store.complete(self.kind, self._namespace, listed, version=version)
+        self._untold.clear()
         self._heard()
         self.synced.set()
         for owner in touched:

@@ -14,8 +14,15 @@ from numpy.typing import NDArray
 from modelway.profiling import columns
 from modelway.profiling.columns import Column
 from modelway.profiling.errors import ProfileError
-from modelway.stats.drift_cells import FIGURES, MAGNITUDE, MISSING, MOST_CATEGORIES, NONZERO, UNIT, Cells, counted
-from modelway.stats.drift_cells import edges_between as edges_of
+from modelway.stats.drift_cells import (
+    MISSING,
+    MOST_CATEGORIES,
+    Cells,
+    cell_counts,
+    counted,
+    edges_between,
+    magnitude_of,
+)
 from modelway.stats.drift_reference import MOST_FEATURES, Feature, problem_of_feature, to_record
 
 BINS: Final = 20
@@ -89,12 +96,10 @@ def profile(
 
     """
     unwanted, as_texts = frozenset(exclude), frozenset(texts)
-    is_file = isinstance(rows, (str, Path))
-    found = (
-        columns.of_file(Path(rows), as_texts)
-        if isinstance(rows, (str, Path))
-        else columns.of_table(rows, as_texts, names)
-    )
+    if isinstance(rows, (str, Path)):
+        where, found = Path(rows).name, columns.of_file(Path(rows), as_texts)
+    else:
+        where, found = "rows", columns.of_table(rows, as_texts, names)
     features: list[Feature] = []
     left_out: dict[str, str] = {}
     seen: set[str] = set()
@@ -109,7 +114,6 @@ def profile(
             left_out[name] = f"more than {MOST_FEATURES} columns"
         else:
             features.append(made)
-    where = Path(str(rows)).name if is_file else "rows"
     if unknown := sorted((unwanted | as_texts) - seen):
         raise ProfileError(f'{where}: there is no column "{unknown[0]}"; there are {", ".join(sorted(seen)[:20])}')
     if not features:
@@ -131,7 +135,7 @@ def _of_numbers(name: str, values: NDArray[np.float64]) -> Feature | str:
     if not len(finite):
         return "no value is a finite number"
     cells = Cells(
-        edges=edges_of(finite, bins=BINS, tail=TAIL),
+        edges=edges_between(finite, bins=BINS, tail=TAIL),
         lowest=float(finite.min()),
         highest=float(finite.max()),
         mean=float(finite.mean()),
@@ -140,14 +144,7 @@ def _of_numbers(name: str, values: NDArray[np.float64]) -> Feature | str:
     if not np.isfinite([cells.mean, cells.deviation]).all():
         return "its numbers are so large that their mean is none"
     counts = counted(values, cells)
-    sizes = int(counts[NONZERO])
-    return Feature(
-        name,
-        cells,
-        tuple(counts[FIGURES:].tolist()),
-        missing=int(counts[MISSING]),
-        magnitude=int(counts[MAGNITUDE]) * UNIT / sizes if sizes else None,
-    )
+    return Feature(name, cells, tuple(cell_counts(counts).tolist()), int(counts[MISSING]), magnitude_of(counts))
 
 
 def _of_texts(name: str, values: list[str | None]) -> Feature | str:
@@ -159,7 +156,7 @@ def _of_texts(name: str, values: list[str | None]) -> Feature | str:
     common = sorted((-count, text) for text, count in times.items() if count >= least)
     cells = Cells(categories=tuple(text for _, text in common[:MOST_CATEGORIES]))
     counts = counted(values, cells)
-    return Feature(name, cells, tuple(counts[FIGURES:].tolist()), missing=int(counts[MISSING]))
+    return Feature(name, cells, tuple(cell_counts(counts).tolist()), missing=int(counts[MISSING]))
 
 
 def _lines(value: Any) -> str:

@@ -86,21 +86,22 @@ def counted(values: Floats | Sequence[object], cells: Cells) -> Ints:
         cells: of the feature.
 
     """
-    return _texts(values, cells) if cells.categories is not None else _numbers(np.asarray(values, np.float64), cells)
+    if cells.categories is not None:
+        return _texts(values, cells)
+    return Block([cells]).counted(np.asarray(values, np.float64)[None])
 
 
 class Block:
-    """Counts many features of numbers at once, as `counted` does one: what all have in common is done for all together.
+    """Counts features of numbers, many at once: what all have in common is done for all together.
 
     Args:
         cells: of each feature.
 
     """
 
-    __slots__ = ("_cells", "_deviations", "_edges", "_ends", "_figures", "_highest", "_lowest", "_means", "size")
+    __slots__ = ("_deviations", "_edges", "_ends", "_figures", "_highest", "_lowest", "_means", "size")
 
     def __init__(self, cells: Sequence[Cells]) -> None:
-        self._cells = tuple(cells)
         self._lowest, self._highest, self._means = (
             np.array([getattr(one, name) for one in cells])[:, None] for name in ("lowest", "highest", "mean")
         )
@@ -120,8 +121,9 @@ class Block:
             values: [features, rows], with NaN where there is none.
 
         """
-        if np.isinf(values).any():
-            return np.concatenate([counted(row, cells) for row, cells in zip(values, self._cells, strict=True)])
+        infinite = np.isinf(values)
+        if infinite.any():
+            values = np.where(infinite, np.nan, values)
         missing = np.isnan(values)
         there = values.shape[1] - np.count_nonzero(missing, axis=1)
         ordered = np.sort(values, axis=1)  # NaN comes last
@@ -131,7 +133,10 @@ class Block:
             below[first:last] = row[:rows].searchsorted(edges)
             below[last] = rows
         found = np.diff(below, prepend=0)
-        found[self._figures] = self._told(values, missing)
+        figures = self._told(values, missing)
+        figures[:, INVALID] = np.count_nonzero(infinite, axis=1)
+        figures[:, MISSING] -= figures[:, INVALID]
+        found[self._figures] = figures
         return found
 
     def _told(self, values: Floats, missing: Bools) -> Ints:
@@ -158,6 +163,28 @@ def cell_counts(counts: Ints) -> Ints:
     return counts[..., FIGURES:]
 
 
+def magnitude_of(counts: Ints) -> float | None:
+    """Mean of log2 |x| over the numbers that are not 0; None where there are none."""
+    return int(counts[MAGNITUDE]) * UNIT / int(counts[NONZERO]) if counts[NONZERO] else None
+
+
+def cuts(times: Ints, shares: Floats, *, bins: int) -> list[int]:
+    """Places behind which a cell ends: where these shares of all are reached, and around what is a bin by itself.
+
+    Args:
+        times: how often each place was seen, at least one of them.
+        shares: from 0 to 1.
+        bins: how many there are to be.
+
+    """
+    until = np.cumsum(times)
+    first, last = np.flatnonzero(times)[[0, -1]].tolist()
+    after = set(np.searchsorted(until, shares * until[-1] - 0.5).tolist())
+    for place in np.flatnonzero(times * bins >= until[-1]).tolist():
+        after |= {place - 1, place}
+    return sorted(place for place in after if first <= place < last)
+
+
 def edges_between(values: Floats, *, bins: int, tail: float) -> tuple[float, ...]:
     """Borders of cells that each hold about as many of these values, and of one more on either side for the tails.
 
@@ -173,12 +200,8 @@ def edges_between(values: Floats, *, bins: int, tail: float) -> tuple[float, ...
     distinct, times = np.unique(values, return_counts=True)
     if len(distinct) == 1:
         return ()
-    until = np.cumsum(times)
-    wanted = np.concatenate([[tail], np.arange(1, bins) / bins, [1.0 - tail]]) * until[-1]
-    after = set(np.searchsorted(until, wanted - 0.5).tolist())
-    for place in np.flatnonzero(times * bins >= until[-1]).tolist():
-        after |= {place - 1, place}
-    places = np.array(sorted(place for place in after if 0 <= place < len(distinct) - 1), dtype=int)
+    wanted = np.concatenate([[tail], np.arange(1, bins) / bins, [1.0 - tail]])
+    places = np.array(cuts(times, wanted, bins=bins), dtype=int)
     low, high = distinct[places], distinct[places + 1]
     middle = low + (high - low) / 2
     return tuple(dict.fromkeys(np.where(middle > low, middle, high).tolist()))
@@ -187,31 +210,6 @@ def edges_between(values: Floats, *, bins: int, tail: float) -> tuple[float, ...
 def checksum_cell(text: str) -> int:
     """Where a text counts that nobody has named; the same everywhere."""
     return crc32(text.encode("utf-8", "replace")) % HASHED
-
-
-def _numbers(values: Floats, cells: Cells) -> Ints:
-    found = np.zeros(FIGURES + cells.size, dtype=np.int64)
-    missing = np.isnan(values)
-    found[MISSING] = np.count_nonzero(missing)
-    good = np.sort(values[np.isfinite(values)])
-    found[INVALID] = len(values) - found[MISSING] - len(good)
-    if not len(good):
-        return found
-    # Sorted, so that a search for the few borders does instead of one for each of the many values.
-    needles = (cells.lowest, *cells.edges)
-    places = np.searchsorted(good, needles)
-    found[BELOW] = places[0]
-    found[ABOVE] = len(good) - np.searchsorted(good, cells.highest, side="right")
-    found[FIGURES:] = np.diff(places[1:], prepend=0, append=len(good))
-    if cells.deviation > 0:
-        scaled = np.clip((good - cells.mean) / cells.deviation, -_FARTHEST, _FARTHEST)
-        found[TOTAL] = int(np.rint(scaled / UNIT).sum())
-        found[SQUARES] = int(np.rint(scaled * scaled / UNIT).sum())
-    sizes = np.abs(good)
-    sizes = sizes[sizes > 0]
-    found[NONZERO] = len(sizes)
-    found[MAGNITUDE] = int(np.rint(np.log2(sizes) / UNIT).sum())
-    return found
 
 
 def _texts(values: Iterable[object], cells: Cells) -> Ints:

@@ -15,7 +15,7 @@ from math import log, log10, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
 
-from modelway.stats.drift_cells import ABOVE, BELOW, INVALID, MAGNITUDE, MISSING, NONZERO, UNIT, cell_counts
+from modelway.stats.drift_cells import ABOVE, BELOW, INVALID, MISSING, NONZERO, cell_counts, magnitude_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,9 +136,10 @@ def _shares(feature: Feature, counts: Ints, tolerance: Tolerance, z: float) -> l
 
 def _unit(feature: Feature, counts: Ints, tolerance: Tolerance) -> list[Finding]:
     """Numbers of another size altogether: the geometric mean has moved by a large factor."""
-    if feature.magnitude is None or counts[NONZERO] < _LEAST_NUMBERS:
+    magnitude = magnitude_of(counts)
+    if feature.magnitude is None or magnitude is None or counts[NONZERO] < _LEAST_NUMBERS:
         return []
-    doublings = int(counts[MAGNITUDE]) * UNIT / int(counts[NONZERO]) - feature.magnitude
+    doublings = magnitude - feature.magnitude
     if abs(doublings) * log(2) < log(tolerance.factor):
         return []
     return [Finding(feature.name, Kind.UNIT, 1.0, 0.0, factor=10 ** (doublings * log10(2)))]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from modelway.stats.drift_cells import ABOVE, BELOW, FIGURES, MAGNITUDE, MISSING, NONZERO, UNIT, Cells, cell_counts
+from modelway.stats.drift_cells import ABOVE, BELOW, FIGURES, MISSING, Cells, cell_counts, cuts, magnitude_of
 from modelway.stats.drift_reference import Feature
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def learn(name: str, counts: Ints, cells: Cells, *, bins: int = 20, least_rows: 
     missing = int(counts[MISSING])
     if cells.categories is not None:
         return Feature(name, cells, tuple(seen.tolist()), missing)
-    borders = _borders(seen, bins)
+    borders = [place + 1 for place in cuts(seen, np.arange(1, bins) / bins, bins=bins)]
     groups = np.add.reduceat(seen, [0, *borders]) if borders else np.array([rows])
     first, last = np.flatnonzero(seen)[[0, -1]].tolist()
     edges = cells.edges
@@ -78,8 +78,7 @@ def learn(name: str, counts: Ints, cells: Cells, *, bins: int = 20, least_rows: 
         lowest=edges[first - 1] if first else float(-np.finfo(np.float64).max),
         highest=edges[last] if last < len(edges) else float(np.finfo(np.float64).max),
     )
-    magnitude = int(counts[MAGNITUDE]) * UNIT / int(counts[NONZERO]) if counts[NONZERO] else None
-    return Feature(name, learnt, tuple(groups.tolist()), missing, magnitude)
+    return Feature(name, learnt, tuple(groups.tolist()), missing, magnitude_of(counts))
 
 
 def regrouped(counts: Ints, cells: Cells, feature: Feature) -> Ints:
@@ -98,14 +97,3 @@ def regrouped(counts: Ints, cells: Cells, feature: Feature) -> Ints:
     figures[..., BELOW] = seen[..., : known.get(feature.cells.lowest, 0)].sum(axis=-1)
     figures[..., ABOVE] = seen[..., known.get(feature.cells.highest, seen.shape[-1]) :].sum(axis=-1)
     return np.concatenate([figures, np.add.reduceat(seen, borders, axis=-1)], axis=-1)
-
-
-def _borders(seen: Ints, bins: int) -> list[int]:
-    """First cells of the reference's cells but the first: about as many rows in each, those that are many alone."""
-    until = np.cumsum(seen)
-    rows = int(until[-1])
-    first, last = np.flatnonzero(seen)[[0, -1]].tolist()
-    after = set(np.searchsorted(until, np.arange(1, bins) / bins * rows - 0.5).tolist())
-    for place in np.flatnonzero(seen * bins >= rows).tolist():
-        after |= {place - 1, place}
-    return sorted(place + 1 for place in after if first <= place < last)

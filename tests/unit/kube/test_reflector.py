@@ -205,6 +205,19 @@ class TestNastyStreams:
             await until(lambda: watched.versions() == {"fraud-1": 8})
             assert watched.told == [(FRAUD, True)]
 
+    async def test_what_a_list_has_told_before_it_broke_off_is_not_kept_quiet(self):
+        """In the list that follows it is no news any more."""
+        api = FakeApi(
+            listing(child(3), version=5, more="token"),
+            says(failure(503), code=503),
+            listing(child(3), version=9),
+            streams(then="hangs"),
+        )
+        async with watching(api) as watched:
+            await api.has_been_asked(4)
+            assert watched.versions() == {"fraud-1": 3}
+            assert watched.told == [(FRAUD, True)]
+
 
 class TestOptionalKinds:
     @pytest.fixture(autouse=True)

@@ -96,7 +96,8 @@ class Picture:
             that is not told: when another one is being rolled back, or the spec is not acted on.
         live: least and most percent that a router sends to the candidate, as read back.
         steps: of the rollout under way, as they stood in the spec when it began; else of the spec.
-        is_edited: the spec has other steps or checks by now, which count for the next rollout.
+        is_edited: the spec has other steps or checks by now, which count for the next rollout. Not told of one without
+            steps: a candidate that has served before goes by none, whatever the spec says.
     """
 
     name: str
@@ -176,7 +177,7 @@ def read(obj: Object, *, rules: Object | None = None) -> Picture:
         message=rollout.get("message"),
         checks=tuple(_check(check, wanted) for check in rollout.get("checks") or ()),
         steps=tuple(map(_step, wanted.get("steps") or ())),
-        is_edited=_compared(wanted) != _compared(asked),
+        is_edited=bool(wanted.get("steps")) and _compared(wanted) != _compared(asked),
         history=tuple(map(_entry, status.get("history") or ())),
         conditions=tuple(
             Condition(one["type"], one["status"], one.get("reason", ""), one.get("message", ""))

@@ -108,6 +108,11 @@ def test_nothing_is_said_of_a_change_where_the_spec_is_as_it_was(kubectl):
     assert "has changed" not in told
 
 
+def test_nothing_is_said_of_a_change_where_the_candidate_has_served_before_and_needs_no_steps(kubectl):
+    kubectl.answers(get=under_way(), ledger=ledger_of(steps=[], checks=[], watchAfter="1h"))
+    assert "has changed" not in run("status", "fraud").output
+
+
 @pytest.mark.parametrize(
     "ledger",
     [
