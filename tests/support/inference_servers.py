@@ -59,10 +59,10 @@ def method(channel: grpc.Channel, name: str, response: Any) -> Any:
 
 
 @contextlib.contextmanager
-def our_server(folder: Path, name: str, *arguments: str) -> Iterator[tuple[ServerProcess, Server]]:
+def our_server(folder: Path, *arguments: str) -> Iterator[tuple[ServerProcess, Server]]:
     """Our server for a model's folder, over HTTP and gRPC; not waited for until it is ready."""
     [port] = free_ports(1)
-    with server_process("--model-dir", folder, "--name", name, "--grpc-port", str(port), *arguments) as process:
+    with server_process("--model-dir", folder, "--grpc-port", str(port), *arguments) as process:
         process.wait_for_event("listening_grpc")
         yield process, Server(process.port, port)
 

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import helper
 from skl2onnx import to_onnx
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -36,47 +36,6 @@ def iris() -> Iris:
         to_onnx(estimator, sample, options={"zipmap": False}).SerializeToString(),
         to_onnx(estimator, sample).SerializeToString(),
     )
-
-
-def slow_onnx() -> bytes:
-    """A model whose cost is its input: it counts to the largest number in `n` and answers `n`.
-
-    Some 3 to 10 µs a count: 1,000 are over a millisecond, 1,000,000 take seconds.
-    """
-    one = helper.make_tensor("one", TensorProto.INT64, [], [1])
-    body = helper.make_graph(
-        [
-            helper.make_node("Identity", ["go_in"], ["go_out"]),
-            helper.make_node("Add", ["count_in", "one"], ["count_out"]),
-        ],
-        "body",
-        [
-            helper.make_tensor_value_info("i", TensorProto.INT64, []),
-            helper.make_tensor_value_info("go_in", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("count_in", TensorProto.INT64, []),
-        ],
-        [
-            helper.make_tensor_value_info("go_out", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("count_out", TensorProto.INT64, []),
-        ],
-        [one],
-    )
-    graph = helper.make_graph(
-        [
-            helper.make_node("ReduceMax", ["n"], ["trips"], keepdims=0),
-            helper.make_node("Loop", ["trips", "go", "zero"], ["counted"], body=body),
-            helper.make_node("Min", ["counted", "zero"], ["nothing"]),
-            helper.make_node("Add", ["n", "nothing"], ["answer"]),
-        ],
-        "slow",
-        [helper.make_tensor_value_info("n", TensorProto.INT64, [None, 1])],
-        [helper.make_tensor_value_info("answer", TensorProto.INT64, [None, 1])],
-        [
-            helper.make_tensor("go", TensorProto.BOOL, [], [True]),
-            helper.make_tensor("zero", TensorProto.INT64, [], [0]),
-        ],
-    )
-    return _model(graph)
 
 
 def typed_onnx(tensor_type: int) -> bytes:

@@ -22,7 +22,7 @@ def iris_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def our_iris(iris_folder):
-    with our_server(iris_folder, "iris") as (process, server):
+    with our_server(iris_folder, "--name", "iris") as (process, server):
         process.wait_until_ready()
         yield server
 

@@ -11,8 +11,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from modelway.server.binary import to_bytes
 from modelway.server.rpc import inference_pb2 as pb
 from modelway.server.rpc.server import SERVICE
+from support.gated import gated_model
 from support.inference_servers import method, our_server
-from support.models import iris, slow_onnx
+from support.models import iris
 from support.server_process import server_process
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -22,7 +23,7 @@ SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.Health
 def small(iris_folder):
     """A server that takes 100 KB and 50 rows."""
     limits = ("--max-body", "100Ki", "--max-rows", "50", "--drain", "60s")
-    with our_server(iris_folder, "iris", *limits) as (process, server):
+    with our_server(iris_folder, "--name", "iris", *limits) as (process, server):
         process.wait_until_ready()
         yield server
 
@@ -97,56 +98,53 @@ def counted(client):
     return found
 
 
-def slow_request(count):
+def slow_request(number):
     message = pb.ModelInferRequest(model_name="slow")
     tensor = message.inputs.add(name="n", datatype="INT64", shape=[1, 1])
-    tensor.contents.int64_contents.append(count)
+    tensor.contents.int64_contents.append(number)
     return message
 
 
 @pytest.fixture
-def slow_folder(tmp_path):
-    (tmp_path / "model.onnx").write_bytes(slow_onnx())
-    # Long enough to look at a server that is loading.
-    golden = '{"golden": [{"instances": [[100000]], "predictions": [[100000]]}]}'
-    (tmp_path / "modelway.json").write_text(golden)
-    return tmp_path
+def slow(tmp_path):
+    """A model whose loading waits, and each answer 2, until the test lets them go."""
+    (tmp_path / "model").mkdir()
+    return gated_model(tmp_path / "model", loading=True)
 
 
-def test_health_follows_the_model_and_nothing_in_flight_is_lost_at_the_end(slow_folder):
+def test_health_follows_the_model_and_nothing_in_flight_is_lost_at_the_end(slow):
     with (
-        our_server(slow_folder, "slow", "--timeout", "30s", "--drain", "1s") as (process, server),
+        our_server(slow.folder, *slow.arguments, "--timeout", "60s", "--drain", "4s") as (process, server),
         server.channel() as channel,
+        server_client(server) as client,
     ):
         seen = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=SERVICE))
-        first = next(seen).status
+        assert next(seen).status == NOT_SERVING
+        slow.open()
+        assert next(seen).status == SERVING
+        slow.gate.unlink()
         infer = method(channel, "ModelInfer", pb.ModelInferResponse)
-        if not process.events("ready"):
-            assert first == NOT_SERVING
-        assert first == SERVING or next(seen).status == SERVING
         answers = []
-        thread = threading.Thread(target=lambda: answers.append(infer(slow_request(60_000), timeout=60)))
+        thread = threading.Thread(target=lambda: answers.append(infer(slow_request(2), timeout=60)))
         thread.start()
-        with server_client(server) as client:
-            while "in_flight" not in client.get("/metrics").text or not in_flight(client):
-                assert thread.is_alive()
+        while not is_in_flight(client):
+            assert thread.is_alive()
         process.process.send_signal(signal.SIGTERM)
         assert next(seen).status == NOT_SERVING
         infer(slow_request(1), timeout=30)  # still served while it drains
+        slow.open()
         assert process.wait() == 0
         thread.join()
-    assert list(answers[0].outputs[0].contents.int64_contents) == [60_000]
+    assert list(answers[0].outputs[0].contents.int64_contents) == [2]
 
 
-def in_flight(client):
+def is_in_flight(client):
     lines = client.get("/metrics").text.splitlines()
     return any(line.startswith("modelway_server_requests_in_flight{") and line.endswith(" 1.0") for line in lines)
 
 
-def test_while_the_model_is_being_loaded_predictions_are_unavailable(slow_folder):
-    golden = '{"golden": [{"instances": [[5000000]], "predictions": [[5000000]]}]}'
-    (slow_folder / "modelway.json").write_text(golden)
-    with our_server(slow_folder, "slow") as (_, server), server.channel() as channel:
+def test_while_the_model_is_being_loaded_predictions_are_unavailable(slow):
+    with our_server(slow.folder, *slow.arguments) as (_, server), server.channel() as channel:
         code, details = refused(channel, slow_request(1))
         assert code is grpc.StatusCode.UNAVAILABLE
         assert details == "the model is still being loaded; try again"
