@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from hack.install import read_images
+
 from . import binaries, cluster, gateway, images, kind, packages, provider, status
 from .errors import LocalClusterError
 from .files import write_private
@@ -142,9 +144,7 @@ def _images(options: argparse.Namespace, say: Progress) -> int:
     variables = [f"{name.upper().replace('-', '_')}_IMAGE" for name in names]
     OUTPUT.mkdir(exist_ok=True)
     file = OUTPUT / "images.env"
-    lines = file.read_text().splitlines() if file.exists() else []
-    others = dict(line.split("=", 1) for line in lines if "=" in line)
-    known = others | dict(zip(variables, references, strict=True))
+    known = read_images({}, file) | dict(zip(variables, references, strict=True))
     write_private(file, "".join(f"{variable}={known[variable]}\n" for variable in sorted(known)))
     hand_over_outputs(os.environ)
     print("".join(f"{variable}={known[variable]}\n" for variable in variables), end="")

@@ -104,6 +104,8 @@ def profile(
     left_out: dict[str, str] = {}
     seen: set[str] = set()
     for name, column in found:
+        if name in seen - unwanted:
+            raise ProfileError(f'{where}: two columns are called "{name}"; rename one, or exclude both')
         seen.add(name)
         if name in unwanted:
             continue
@@ -124,6 +126,8 @@ def profile(
 
 def _feature(name: str, column: Column) -> Feature | str:
     """The reference of a column, or why there is none."""
+    if not len(column):
+        return "there are no rows"
     made = _of_texts(name, column) if isinstance(column, list) else _of_numbers(name, column)
     if isinstance(made, str):
         return made

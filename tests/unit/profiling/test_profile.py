@@ -129,6 +129,8 @@ def test_missing_values_of_pandas_are_missing():
             "rows.csv", "a\n1\n", {"exclude": ["b"]}, 'rows.csv: there is no column "b"; there are a', id="name"
         ),
         pytest.param("rows.csv", "a\n\n", {}, "rows.csv: no column can be compared", id="no value"),
+        pytest.param("rows.csv", "a\n", {}, "rows.csv: no column can be compared: a: there are no rows", id="no row"),
+        pytest.param("rows.csv", "a,a\n1,2\n", {}, 'rows.csv: two columns are called "a"', id="a name twice"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_told(tmp_path, name, content, options, problem):
