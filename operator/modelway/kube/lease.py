@@ -90,7 +90,8 @@ class Lease:
         while self.holds():
             await asyncio.sleep(self._timing.retry_period)
             await self._try()
-        _log.error("deposed", lease=self._name, identity=self.identity)
+        if not self._given_up:
+            _log.error("deposed", lease=self._name, identity=self.identity)
 
     async def release(self) -> None:
         """Give the lease back, so that the next leader need not wait. Errors are of no consequence."""

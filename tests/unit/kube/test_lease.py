@@ -6,6 +6,7 @@ import random
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from modelway.kube import lease as module
 from modelway.kube.errors import Conflict, Deposed, NotFound
@@ -210,6 +211,21 @@ def test_a_holder_that_ends_in_order_is_followed_at_once(server):
             assert await until(waiting.done) <= TIMING.retry_period * 1.2 + 0.1
 
     virtual_time.run(story())
+
+
+@pytest.mark.parametrize(("ends", "told"), [("gives it back", []), ("loses it", ["deposed"])])
+def test_only_who_loses_it_calls_that_an_error(server, ends, told):
+    async def story():
+        lease, line = candidate(server, "a")
+        async with leading(lease) as kept:
+            line.cut = ends == "loses it"
+            if not line.cut:
+                await lease.release()
+            await until(kept.done)
+
+    with capture_logs() as logs:
+        virtual_time.run(story())
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == told
 
 
 def test_a_renewal_under_way_does_not_undo_the_release(server):
