@@ -8,7 +8,7 @@ work for it, and one that does not take its answers off loses the connection.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,8 +20,28 @@ if TYPE_CHECKING:
     from modelway.server.site import Site
 
 _AHEAD: Final = 8  # requests that a client may send before it has the answer to the first
+_ONE_TURN: Final = 0.001  # seconds: the least that a timer waits for the loop to look at its sockets
 _LINGER: Final = 1.0  # seconds in which a refused client can read why, before it meets a closed connection
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+
+class _Alarm:
+    """Acts after some seconds, unless it is cancelled; not before the sockets have been looked at once more.
+
+    A loop that was held up runs its timers first, when what a client sent in time still waits in its socket.
+    """
+
+    __slots__ = ("_act", "_handle", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, act: Callable[[], None]) -> None:
+        self._loop, self._act = loop, act
+        self._handle = loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        self._handle = self._loop.call_later(_ONE_TURN, self._act)
+
+    def cancel(self) -> None:
+        self._handle.cancel()
 
 
 class Connection(asyncio.Protocol):
@@ -38,8 +58,8 @@ class Connection(asyncio.Protocol):
         self._reader = Reader(site.limits, site.room)
         self._waiting: deque[tuple[HttpRequest | RequestError, bool]] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None  # until the request is complete, or a refusal was read
-        self._stalled: asyncio.TimerHandle | None = None  # until the client takes its answers off
+        self._timer: _Alarm | None = None  # until the request is complete, or a refusal was read
+        self._stalled: _Alarm | None = None  # until the client takes its answers off
         self._busy = False  # an answer is awaited
         self._ends = False  # nothing that comes is read any more
         self._paused = False  # nothing is read for now
@@ -116,7 +136,7 @@ class Connection(asyncio.Protocol):
         if self._reader.must_continue() and not self._busy and not self._waiting:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if self._timer is None and not self._paused:
-            self._timer = self._site.loop.call_later(self._site.limits.timeout, self._give_up_reading)
+            self._timer = _Alarm(self._site.loop, self._site.limits.timeout, self._give_up_reading)
 
     def _give_up_reading(self) -> None:
         seconds = self._site.limits.timeout
@@ -136,7 +156,7 @@ class Connection(asyncio.Protocol):
             else:
                 self._watch_stall(now)
 
-        self._stalled = self._site.loop.call_later(self._site.limits.timeout, look)
+        self._stalled = _Alarm(self._site.loop, self._site.limits.timeout, look)
 
     # Answering.
 
@@ -206,7 +226,7 @@ class Connection(asyncio.Protocol):
         """
         if self._ends and self._transport.can_write_eof():
             self._transport.write_eof()
-            self._timer = self._site.loop.call_later(_LINGER, self._transport.close)
+            self._timer = _Alarm(self._site.loop, _LINGER, self._transport.close)
         else:
             self._transport.close()
         self._ends = True

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import threading
 import time
 
 import pytest
@@ -13,16 +14,23 @@ from modelway.server.site import Site
 
 
 class Echo:
-    """`/now` and whatever is posted there is answered at once, `/later` when `gate` is set; both with the body."""
+    """`/now` and whatever is posted there is answered at once, `/later` when `gate` is set; both with the body.
+
+    `/hold` keeps the event loop for a second, from when `holds` is set.
+    """
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
+        self.holds = threading.Event()
         self.asked, self.cancelled, self.refused = [], 0, []
 
     def respond(self, request):
         self.asked.append(request.path)
         if request.path == "/later":
             return self._later(request)
+        if request.path == "/hold":
+            self.holds.set()
+            time.sleep(1)
         if request.path == "/close":
             return Answer(200, b"bye", headers={"connection": "close"})
         if request.path == "/large":
@@ -211,6 +219,24 @@ async def test_a_slow_client_is_told_408(start):
         assert time.monotonic() - begin < 5
         assert (status, body) == (408, b"the request was not complete after 0.05 s")
         assert await client.is_closed()
+
+
+async def test_what_came_while_the_loop_was_held_up_came_in_time(start):
+    site = await start(timeout=0.5)
+
+    def ask(patient, other):
+        other.sendall(b"GET /hold HTTP/1.1\r\n\r\n")
+        site.app.holds.wait(10)
+        patient.sendall(b"def")
+        return patient.recv(1000)
+
+    address = ("127.0.0.1", site.port)
+    with socket.create_connection(address) as patient, socket.create_connection(address) as other:
+        patient.sendall(b"POST /now HTTP/1.1\r\ncontent-length: 6\r\n\r\nabc")
+        await until(lambda: site.room.taken)
+        answer = await asyncio.to_thread(ask, patient, other)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"abcdef")
 
 
 async def test_a_client_may_take_its_time_between_requests(start):
