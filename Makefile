@@ -138,6 +138,11 @@ demo-batch: IMAGES = operator server server-full
 demo-batch: venv cluster images install ## two million rows scored in shards, checked row by row, with a pod killed (4 min)
 	@.venv/bin/python -m hack.demo.batch
 
+.PHONY: demo-drift
+demo-drift: IMAGES = operator server
+demo-drift: venv cluster images install ## a model whose inputs drift, break and come back; what its status says (5 min)
+	@.venv/bin/python -m hack.demo.drift
+
 .PHONY: bench
 bench: venv ## what the operator costs with 1,000 models, on a real control plane (20 min)
 	@UV=$(UV) .venv/bin/python -m bench $(BENCH)
@@ -149,6 +154,10 @@ bench-rollouts: venv ## simulate rollouts: how often they decide wrongly, and ho
 .PHONY: bench-drift
 bench-drift: venv ## simulate drift: false alarms, and how soon a true one is told (1 min; BENCH=--full: 16 min)
 	@.venv/bin/python -m bench.drift $(BENCH)
+
+.PHONY: bench-monitoring
+bench-monitoring: venv ## what reading and judging 4,000 simulated pods a minute costs the operator (8 min)
+	@.venv/bin/python -m bench.monitoring_cost $(BENCH)
 
 .PHONY: bench-rollout-cost
 bench-rollout-cost: venv ## what 200 rollouts at once cost the operator and the API server, with simulated nodes (15 min)
@@ -165,6 +174,14 @@ bench-weights: venv ## how long a new weight takes until all routers have it, on
 .PHONY: bench-batch
 bench-batch: venv ## rows per core-second of a batch run beside the bare loop of pyarrow and onnxruntime (3 min)
 	@.venv/bin/python -m bench.batch $(BENCH)
+
+.PHONY: bench-batch-plane
+bench-batch-plane: venv ## what batch jobs cost the operator: 500 models with one each, on a real control plane (10 min)
+	@UV=$(UV) .venv/bin/python -m bench.batch_plane $(BENCH)
+
+.PHONY: bench-batch-shards
+bench-batch-shards: venv ## what 10,000 shards cost beside the scoring, on a disk and a real S3 server (15 min)
+	@.venv/bin/python -m bench.batch_shards $(BENCH)
 
 .PHONY: bench-server
 bench-server: venv ## the model server beside KServe, MLServer, Triton, FastAPI and Flask (25 min; needs wrk and h2load)

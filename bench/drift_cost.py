@@ -12,8 +12,10 @@ import os
 import statistics
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -57,24 +59,34 @@ def main() -> None:
     tell(figures, name="drift_cost", save=arguments.save)
 
 
-def measure(folder: Path, *, rounds: int, seconds: int) -> Figures:
-    """All figures."""
+def measure(
+    folder: Path, *, rounds: int, seconds: int, arms: Mapping[str, tuple[str, ...]] = MappingProxyType(_ARMS)
+) -> Figures:
+    """All figures.
+
+    Args:
+        folder: for the model and the servers' logs.
+        rounds: turns of each server and case.
+        seconds: of a turn.
+        arms: further options of each server, by its name; the first is what the others are compared with.
+
+    """
     made = models.make(folder)
     _describe(made.linear)
     bodies = {case: models.v1(made.rows[:rows]) for case, rows in _CASES.items()}
-    turns: dict[str, dict[str, list[Turn]]] = {case: {arm: [] for arm in _ARMS} for case in _CASES}
+    turns: dict[str, dict[str, list[Turn]]] = {case: {arm: [] for arm in arms} for case in _CASES}
     figures: Figures = {"rounds": rounds, "seconds": seconds}
     rng = np.random.default_rng(1)
     with contextlib.ExitStack() as stack:
         running: dict[str, Running] = {}
-        for arm, options in _ARMS.items():
+        for arm, options in arms.items():
             start = modelway(made.linear, *options, program=Path(sys.executable).with_name("modelway"))
             server = Server(arm, start, _PATH)
             running[arm] = stack.enter_context(serve(server, made, folder / arm, (_PATH, bodies["one_row"])))
             running[arm].pause()
         for case, body in bodies.items():
             for number in range(rounds + 1):
-                for arm in rng.permutation(list(_ARMS)).tolist():
+                for arm in rng.permutation(list(arms)).tolist():
                     turn = _turn(running[arm], body, seconds)
                     if number:  # the first is for warming up
                         turns[case][arm].append(turn)
@@ -111,10 +123,11 @@ def _turn(running: Running, body: bytes, seconds: int) -> Turn:
 
 
 def _compared(by_arm: dict[str, list[Turn]], rng: np.random.Generator) -> dict[str, Any]:
-    base = by_arm["nothing"]
+    name_of_base, *others = by_arm
+    base = by_arm[name_of_base]
     found: dict[str, Any] = {"requests_of_each": min(sum(turn.requests for turn in turns) for turns in by_arm.values())}
-    found["nothing_per_cpu_second"] = round(statistics.median(turn.per_cpu_second for turn in base))
-    for arm in ("answers", "inputs"):
+    found[f"{name_of_base}_per_cpu_second"] = round(statistics.median(turn.per_cpu_second for turn in base))
+    for arm in others:
         for name, field in (("throughput", "per_cpu_second"), ("p50", "p50"), ("p99", "p99")):
             ratios = [
                 getattr(turn, field) / getattr(other, field) for turn, other in zip(by_arm[arm], base, strict=True)

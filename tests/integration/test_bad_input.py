@@ -8,6 +8,7 @@ from support.cluster import Refused, spec_of
 CPU = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}
 IMAGE = {"image": "registry/app:1", "port": 8080}
 GATEWAY = {"name": "public"}
+BATCH = {"name": "nightly", "input": {"uri": "s3://lake/in/"}, "output": {"uri": "s3://lake/out/"}}
 
 
 def wrong(**fields):
@@ -43,6 +44,26 @@ TABLE = {
     "uri with ..": (wrong(model__uri="s3://models/fraud/../other/"), "spec.model.uri", "'..'"),
     "bad digest": (wrong(model__digest="sha256:zz"), "spec.model.digest", "64 lower-case hexadecimal"),
     "unknown format": (wrong(model__format="h5"), "spec.model.format", "Unsupported value"),
+    "a window that is too short": (wrong(monitoring={"window": "5s"}), "spec.monitoring.window", "from 10s to 24h"),
+    "a window that is too long": (wrong(monitoring={"window": "25h"}), "spec.monitoring.window", "from 10s to 24h"),
+    "few rows": (wrong(monitoring={"minRows": 10}), "spec.monitoring.minRows", "greater than or equal to 100"),
+    "a PSI of nothing": (wrong(monitoring={"drift": {"maxPSI": 0}}), "spec.monitoring.drift.maxPSI", "0.01"),
+    "an slo of nothing": (wrong(monitoring={"slo": {}}), "spec.monitoring.slo", "give errorRate, latency or both"),
+    "a latency between two buckets": (
+        wrong(monitoring={"slo": {"latency": {"threshold": "240ms", "percent": "99%"}}}),
+        "spec.monitoring.slo.latency.threshold",
+        "Unsupported value",
+    ),
+    "learning for a moment": (
+        wrong(monitoring={"reference": {"learnFor": "5s"}}),
+        "spec.monitoring.reference.learnFor",
+        "from 1m to 2160h",
+    ),
+    "monitoring of nothing": (
+        wrong(serving=None, batchJobs=[BATCH], monitoring={}),
+        "spec.monitoring",
+        "monitoring is of serving",
+    ),
     "replicas and autoscaling": (
         wrong(serving__autoscaling={"maxReplicas": 3}),
         "spec.serving.replicas",

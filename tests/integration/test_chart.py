@@ -39,6 +39,7 @@ from modelway.api.kinds import (
     NETWORK_POLICY,
     OPTIONAL_KINDS,
     POD,
+    SECRET,
     SERVICE,
     Kind,
 )
@@ -294,7 +295,9 @@ def test_everything_switched_on_is_accepted_by_the_api_server(installed: Cluster
     assert told.count("(server dry run)") == len(objects)
 
 
-@pytest.mark.parametrize("page", ["batch.md", "install.md", "operator.md", "reference.md", "traffic.md"])
+@pytest.mark.parametrize(
+    "page", ["batch.md", "feedback.md", "install.md", "monitoring.md", "operator.md", "reference.md", "traffic.md"]
+)
 def test_examples_in_the_docs_are_accepted_by_the_api_server(installed: Cluster, page: str) -> None:
     text = (ROOT / "docs" / page).read_text()
     examples = [
@@ -463,7 +466,8 @@ def live_through_everything(cluster: Cluster) -> None:
         "input": {"uri": "s3://lake/a/"},
         "output": {"uri": "s3://lake/b/"},
     }
-    whole = iris["spec"] | {"traffic": traffic, "batchJobs": [batch]}
+    quality = {"quality": {"metric": "accuracy", "min": 0.9}}
+    whole = iris["spec"] | {"traffic": traffic, "batchJobs": [batch], "monitoring": quality}
     cluster.create(MODELS, iris | {"spec": whole}, MODEL_DEPLOYMENT)
     by_hand = model_deployment("by-hand", annotations={"test.modelway.dev/status": "by-hand"})
     cluster.create(MODELS, by_hand, MODEL_DEPLOYMENT)
@@ -475,6 +479,7 @@ def live_through_everything(cluster: Cluster) -> None:
     repair_additions(cluster)
     repair_lost_labels(cluster)
     remove_leftovers(cluster, owner=ready)
+    assert "key" in cluster.get(SECRET.path(MODELS, "iris-feedback-a"))["data"]
 
     update = {"model": {"version": "2"}, "serving": {"autoscaling": None, "replicas": 1}, "traffic": None}
     update |= {"batchJobs": None}
@@ -491,6 +496,8 @@ def live_through_everything(cluster: Cluster) -> None:
     for name in ("iris", "by-hand", "routed"):
         cluster.delete(MODEL_DEPLOYMENT, MODELS, name)
     cluster.until(lambda: not children_of(cluster, "iris"), "the garbage collector takes the children")
+    keys = SECRET.path(MODELS) + f"?labelSelector={LABEL_NAME}=iris"
+    cluster.until(lambda: not cluster.get(keys)["items"], "and the keys with them")
 
 
 def repair_additions(cluster: Cluster) -> None:

@@ -119,6 +119,7 @@ def pod(
         "namespace": NAMESPACE,
         "uid": f"uid-of-{name}",
         "resourceVersion": "1",
+        "creationTimestamp": "2026-11-21T12:00:00Z",
         "labels": child_labels(NAME, revision) | pod_selector(NAME, revision),
     }
     if deleted:
@@ -138,6 +139,7 @@ def router_pod(name: str) -> Object:
         "namespace": NAMESPACE,
         "uid": f"uid-of-{name}",
         "resourceVersion": "1",
+        "creationTimestamp": "2026-11-21T12:00:00Z",
         "labels": child_labels(NAME) | router_selector(NAME),
     }
     return {"metadata": metadata, "status": {"phase": "Pending", "conditions": [{"type": "Ready", "status": "False"}]}}

@@ -18,6 +18,8 @@ from modelway.api.resource import ModelDeployment
 from modelway.api.status import Status
 from modelway.plan import Child, ChildKey, Happening, Object, Observed, Plan, Refusal, Settings, plan
 from modelway.plan.measured import Measured
+from modelway.plan.monitoring.readings import Collected
+from modelway.plan.monitoring.watch import Watch
 from modelway.plan.rollout.ledger import Ledger
 from modelway.plan.routing.live import annotation
 from modelway.plan.types import Touch
@@ -48,6 +50,8 @@ class Simulation:
         self.records: tuple[Object, ...] = ()
         self.ledger: Ledger | None = None
         self.measured = Measured()
+        self.watch: Watch | None = None
+        self.collected = Collected()
         self.unserved: dict[Kind, Unserved] = {}
         """Optional kinds that this cluster does not have."""
         self.artifacts: defaultdict[str, str] = defaultdict(lambda: DIGEST)
@@ -74,6 +78,8 @@ class Simulation:
             records=self.records,
             measured=self.measured,
             ledger=self.ledger,
+            collected=self.collected,
+            watch=self.watch,
             unserved=dict(self.unserved),
         )
 
@@ -93,18 +99,22 @@ class Simulation:
         try:
             self._carry_out(seen, decision)
         except Killed:
-            self.records, self.ledger = (), None
+            self.forget()
         except Conflicted:
             pass
         finally:
             self._allowed = None
         return decision
 
+    def forget(self) -> None:
+        """The operator starts again, and remembers nothing."""
+        self.records, self.ledger, self.watch, self.collected = (), None, None, Collected()
+
     def _carry_out(self, seen: Observed, decision: Plan) -> None:
         version = seen.resource.metadata.resource_version
         if decision.decides:
             version = self._write_status(decision, version)
-        self.ledger = decision.ledger
+        self.ledger, self.watch = decision.ledger, decision.watch
         for child in decision.children:
             if child.key in self.children and child.key not in seen.children:
                 raise Conflicted  # it was to be created and is there: the picture is too old to go on with

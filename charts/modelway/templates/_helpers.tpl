@@ -46,7 +46,7 @@ app.kubernetes.io/component: operator
 {{- end -}}
 
 {{/* What the operator may do with ModelDeployments and what it makes of them: what it does, and nothing else.
-     Secrets are not among it. A ControllerRevision's content cannot be changed, so it is never replaced. */}}
+     It makes Secrets, with keys for prediction ids, and can read, change and delete none. A ControllerRevision's content cannot be changed, so it is never replaced. */}}
 {{- define "modelway.rules" -}}
 - apiGroups: [modelway.dev]
   resources: [modeldeployments]
@@ -63,6 +63,9 @@ app.kubernetes.io/component: operator
 - apiGroups: [""]
   resources: [configmaps, services]
   verbs: [get, list, watch, create, patch, update, delete]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, update, delete]

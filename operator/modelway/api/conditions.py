@@ -28,6 +28,19 @@ class Condition(StrEnum):
     BATCH_FAILED = "BatchFailed"
     """The last run of a batch job failed, one that goes on is stuck, or none can ever begin. There while
     `spec.batchJobs` has entries."""
+    DATA_DRIFT = "DataDrift"
+    """Inputs are no longer distributed as they usually are. This one and the next five are there while
+    `spec.monitoring` asks for them."""
+    PREDICTION_DRIFT = "PredictionDrift"
+    """Answers are no longer distributed as they usually are."""
+    DATA_QUALITY_ISSUE = "DataQualityIssue"
+    """Inputs are broken: missing, out of range, of another unit."""
+    PERFORMANCE_DEGRADED = "PerformanceDegraded"
+    """Labels show that predictions are worse than `spec.monitoring.quality` asks for."""
+    MODEL_STALE = "ModelStale"
+    """The model is older than `spec.monitoring.maxModelAge`."""
+    DEGRADED = "Degraded"
+    """The answers miss `spec.monitoring.slo`."""
 
 
 class Reason(StrEnum):
@@ -146,6 +159,36 @@ class Reason(StrEnum):
     """The cluster does not have the kind HTTPRoute in gateway.networking.k8s.io/v1."""
     GATEWAY_API_FORBIDDEN = "GatewayAPIForbidden"
     """The operator may not list HTTPRoutes."""
+
+    # DataDrift, PredictionDrift, DataQualityIssue, ModelStale, Degraded
+    INPUTS_DRIFTED = "InputsDrifted"
+    """Features have drifted; the message names the worst."""
+    ANSWERS_DRIFTED = "AnswersDrifted"
+    """The classes or scores that are answered have drifted."""
+    INPUTS_BROKEN = "InputsBroken"
+    """Something is wrong with inputs; the message says with which, and what."""
+    TOO_OLD = "TooOld"
+    """The model's training lies further back than it may."""
+    TRAINING_TIME_MISSING = "TrainingTimeMissing"
+    """`spec.model.trainingTime` is left out, so nobody knows the model's age."""
+    OBJECTIVE_MISSED = "ObjectiveMissed"
+    """More requests fail, or are slow, than `spec.monitoring.slo` allows: of late and over twelve windows."""
+    BEYOND_LIMIT = "BeyondLimit"
+    """The metric of `spec.monitoring.quality` is beyond its limit, as labels show."""
+    NO_LABELS = "NoLabels"
+    """No labels came yet."""
+    TOO_FEW_LABELS = "TooFewLabels"
+    """Labels of fewer predictions came than are judged together."""
+    NO_KEYS = "NoKeys"
+    """Pods have no key to sign prediction ids with yet."""
+    NOT_YET_MEASURED = "NotYetMeasured"
+    """The first window is not over."""
+    LEARNING = "Learning"
+    """What is usual is not known yet: the model does not say it, and it is being learnt from live rows."""
+    TOO_FEW_ROWS = "TooFewRows"
+    """The last windows had fewer rows than `spec.monitoring.minRows`."""
+    NOT_OBSERVED = "NotObserved"
+    """Nobody counts it: an image of the user's own, or inputs that are no columns of values."""
 
     # no trouble
     AS_EXPECTED = "AsExpected"

@@ -40,6 +40,7 @@ _COLUMNS: Final = (
     ("Version", "string", ".status.stable.version", "Version that serves", 0),
     ("Candidate", "string", ".status.candidate.version", "Version that is on its way", 0),
     ("Weight", "integer", ".status.rollout.weight", "Percent of the requests that it is to answer", 0),
+    ("Drift", "string", '.status.conditions[?(@.type=="DataDrift")].status', "Whether its inputs have drifted", 0),
     ("Replicas", "integer", ".status.stable.readyReplicas", "Ready pods of the version that serves", 0),
     ("Failure", "string", ".status.failure.reason", "What is wrong", 0),
     ("Age", "date", ".metadata.creationTimestamp", "", 0),

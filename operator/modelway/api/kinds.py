@@ -42,6 +42,9 @@ HTTP_ROUTE: Final = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproute
 LEASE: Final = Kind("coordination.k8s.io/v1", "Lease", "leases")
 EVENT: Final = Kind("events.k8s.io/v1", "Event", "events")
 
+SECRET: Final = Kind("v1", "Secret", "secrets")
+"""Made and never read, so it is none of the kinds below."""
+
 CHILD_KINDS: Final = (
     CONTROLLER_REVISION,
     CONFIG_MAP,

@@ -72,6 +72,18 @@ EVIDENCE_SUFFIX: Final = "evidence"
 EVIDENCE_KEY: Final = "ledger"
 """The ConfigMap `<name>-evidence` and its key: what a rollout has counted so far."""
 
+MONITORING_SUFFIX: Final = "monitoring"
+MONITORING_KEY: Final = "watch"
+"""The ConfigMap `<name>-monitoring` and its key: what was learnt of a model's inputs and answers, and up to where the
+pods' counters are counted."""
+
+FEEDBACK_SLOTS: Final = ("a", "b")
+"""The Secrets `<name>-feedback-a` and `-b`, each a key that signs prediction ids; and a ConfigMap of each name, which
+owns the Secret and tells when it was made."""
+FEEDBACK_KEY: Final = "key"
+FEEDBACK_DIRECTORY: Final = "/etc/modelway/feedback"
+"""Where the model server finds the keys."""
+
 MANAGED_SELECTOR: Final = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
 
 HEADER_PAIR: Final = "x-modelway-pair"
@@ -109,6 +121,11 @@ def child_name(name: str, suffix: str, *, limit: int = MAX_NAME) -> str:
     mark = hashlib.sha256(name.encode()).hexdigest()[:8]
     kept = name[: limit - len(suffix) - len(mark) - 2].rstrip("-")
     return f"{kept}-{mark}-{suffix}"
+
+
+def feedback_name(name: str, slot: str) -> str:
+    """Name of the Secret with a key for prediction ids, and of the ConfigMap that owns it."""
+    return child_name(name, f"feedback-{slot}")
 
 
 def cron_job_name(name: str, entry: str) -> str:

@@ -11,6 +11,8 @@ from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 from modelway.api.autoscaling import Autoscaling
 from modelway.api.base import Model, Rule, list_map, rules
 from modelway.api.batch import BatchJob
+from modelway.api.monitoring import Monitoring
+from modelway.api.monitoring_quality import Quality
 from modelway.api.pods import ContainerSecurity, ObjectName, ObjectReference, PodTemplate, Resources, ShortText
 from modelway.api.rollout import Rollout
 from modelway.api.traffic import Traffic
@@ -252,6 +254,11 @@ class Spec(Model):
                 field=".traffic",
             ),
             Rule(
+                "has(self.serving) || !has(self.monitoring)",
+                "monitoring is of serving: leave it out, or say serving: {}",
+                field=".monitoring",
+            ),
+            Rule(
                 "!has(self.model) || (has(self.serving) && has(self.serving.container)"
                 " && (!has(self.batchJobs) || self.batchJobs.all(job, has(job.container))))"
                 " || !((has(self.model.format) && self.model.format == 'sklearn')"
@@ -299,6 +306,9 @@ class Spec(Model):
     batch_jobs: Annotated[tuple[BatchJob, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
     """Batch prediction: data sets that the model scores, at times or when asked."""
 
+    monitoring: Monitoring | None = None
+    """What is watched of the model while it answers. Left out: nothing; `monitoring: {}` watches by the defaults."""
+
     paused: bool | None = None
     """While true a changed model or serving is not acted on. Children are still repaired and status is still written.
     Batch jobs have `suspend` instead."""
@@ -307,6 +317,13 @@ class Spec(Model):
     def serving(self) -> Serving:
         """Real-time serving, as it would be where it is left out."""
         return _NOT_GIVEN if self.serving_given is None else self.serving_given
+
+    @property
+    def quality(self) -> Quality | None:
+        """What labels must say, where the built-in server takes them."""
+        if self.monitoring is None or self.serving_given is None or self.serving.container is not None:
+            return None
+        return self.monitoring.quality
 
     @property
     def serves(self) -> bool:

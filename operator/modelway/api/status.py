@@ -6,6 +6,7 @@ from pydantic import Field
 
 from modelway.api.base import Model, list_map
 from modelway.api.batch_status import BatchJobStatus
+from modelway.api.monitoring_status import MonitoringStatus
 from modelway.api.units import Time
 
 Text = Annotated[str, Field(max_length=4096)]
@@ -217,6 +218,9 @@ class Status(Model):
 
     failure: Failure | None = None
     """What is wrong at present; absent when nothing is."""
+
+    monitoring: MonitoringStatus | None = None
+    """What was found of the model that serves; absent where `spec.monitoring` is."""
 
     batch_jobs: Annotated[tuple[BatchJobStatus, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
     """The runs of `spec.batchJobs`."""

@@ -75,6 +75,8 @@ class Reason(StrEnum):
     """The converted model answers otherwise than the one that it was made from."""
     ROWS_INVALID = "RowsInvalid"
     """Sample rows cannot be read, or are not what the model takes."""
+    FEEDBACK_KEYS_INVALID = "FeedbackKeysInvalid"
+    """The keys that sign prediction ids cannot be read."""
     LISTEN_FAILED = "ListenFailed"
     """The port could not be opened."""
 

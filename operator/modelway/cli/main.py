@@ -16,6 +16,7 @@ import click
 from modelway import __version__
 from modelway.cli.batch import batch
 from modelway.cli.convert import convert
+from modelway.cli.feedback import feedback
 from modelway.cli.fetch import digest, fetch
 from modelway.cli.formats import formats
 from modelway.cli.pack import pack
@@ -97,6 +98,7 @@ main.add_command(fetch)
 main.add_command(digest)
 main.add_command(pack)
 main.add_command(profile)
+main.add_command(feedback)
 main.add_command(convert)
 main.add_command(formats)
 main.add_command(rollout)

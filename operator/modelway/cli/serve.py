@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from modelway.cli.types import Duration, Share, Size
+from modelway.server.options import every_address
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 DEFAULT_MODEL = Path("/mnt/models")
@@ -80,7 +81,13 @@ def _globals(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ..
     metavar="MODULE.NAME",
     help="With AllowList: a class or function that a pickle may use beyond the built-in list. Repeatable.",
 )
-@click.option("--host", default="0.0.0.0", show_default=True, envvar="MODELWAY_HOST", help="Address to listen on.")
+@click.option(
+    "--host",
+    default=every_address,
+    show_default="every address, IPv4 and IPv6",
+    envvar="MODELWAY_HOST",
+    help="Address to listen on.",
+)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, envvar="MODELWAY_PORT", help="0: any."
 )
@@ -187,6 +194,20 @@ def _globals(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ..
     help="Rows a second whose inputs are counted in each worker at most.",
 )
 @click.option(
+    "--feedback-keys",
+    type=click.Path(path_type=Path),
+    envvar="MODELWAY_FEEDBACK_KEYS",
+    help="File or folder of keys that sign prediction ids, for which labels can be sent later. Left out: no ids.",
+)
+@click.option(
+    "--feedback-window",
+    type=Duration(),
+    default="1h",
+    show_default=True,
+    envvar="MODELWAY_FEEDBACK_WINDOW",
+    help="How long the predictions were made whose labels are counted together; labels may come 256 of them later.",
+)
+@click.option(
     "--max-body", type=Size(), default="16Mi", show_default=True, envvar="MODELWAY_MAX_BODY", help="Largest request."
 )
 def serve(**given: Any) -> None:
@@ -201,6 +222,8 @@ def serve(**given: Any) -> None:
     model = _where(given["model"], given["model_dir"])
     name = given["name"] or _name_of(model)
     logs.configure()
+    if given["feedback_window"] < 1:
+        raise click.BadParameter("must be at least 1s", param_hint="--feedback-window")
     threads = given["threads"] or cpu.default_threads(workers=given["workers"])
     cpu.limit_libraries(threads)
 
@@ -235,5 +258,7 @@ def serve(**given: Any) -> None:
             observe=given["observe"],
             observe_share=given["observe_share"],
             observe_rate=given["observe_rate"],
+            feedback_keys=given["feedback_keys"],
+            feedback_window=given["feedback_window"],
         )
     )

@@ -27,6 +27,8 @@ from modelway.controller.health import Health
 from modelway.controller.host import Host, NoClusterError, find_connection
 from modelway.controller.measuring import Measurer, Reading
 from modelway.controller.metrics import Metrics, make_metrics
+from modelway.controller.monitoring import Collector
+from modelway.controller.observed import KEEPALIVE_SECONDS, Observed
 from modelway.controller.prometheus import Prometheus
 from modelway.controller.queue import Queue
 from modelway.controller.reconciler import Reconciler
@@ -100,6 +102,11 @@ class Operator:
             clock=_now,
         )
         self._measurer = Measurer(self._ask, on_news=self._queue.add, ask_metrics=prometheus.ask)
+        # A model is read once in minutes: its connections are worth keeping for the two or three requests of a reading.
+        self._watched = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(keepalive_timeout=KEEPALIVE_SECONDS), cookie_jar=aiohttp.DummyCookieJar()
+        )
+        self._collector = Collector(Observed(self._watched, clock=_now).read, on_news=self._queue.add, clock=_now)
         self._reconciler = Reconciler(
             self._client,
             self._store,
@@ -115,6 +122,8 @@ class Operator:
             ),
             self._measurer,
             self._metrics.rollouts,
+            self._collector,
+            self._metrics.monitoring,
             clock=monotonic,
         )
         self._reflectors = [
@@ -174,7 +183,9 @@ class Operator:
         """Close what is open."""
         await self._health.stop()
         await self._measurer.close()
+        await self._collector.close()
         await self._pods.close()
+        await self._watched.close()
         await self._client.close()
         await self._lease_client.close()
 

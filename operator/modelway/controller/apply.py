@@ -19,6 +19,7 @@ from modelway.api.conditions import Reason
 from modelway.api.kinds import CONTROLLER_REVISION, DEPLOYMENT, POD, SERVICE
 from modelway.api.names import ANNOTATION_APPLIED, ANNOTATION_ROUTING, FIELD_MANAGER, KIND, REPLICAS_MANAGER
 from modelway.controller.difference import content, marker, says, says_child
+from modelway.controller.feedback_keys import KeyMaker
 from modelway.kube.client import Client
 from modelway.kube.errors import ApiError, BadRequest, Conflict, Forbidden, Invalid, NotFound
 from modelway.kube.reflector import slim
@@ -59,10 +60,12 @@ class Applier:
         self._store = store
         self._now = now
         self._left: defaultdict[Owner, dict[ChildKey, _Left]] = defaultdict(dict)
+        self._keys = KeyMaker(client, now=now)
 
     def forget(self, owner: Owner) -> None:
         """The owner is gone."""
         self._left.pop(owner, None)
+        self._keys.forget(owner)
 
     async def carry_out(self, owner: Owner, owner_uid: str, plan: Plan) -> dict[ChildKey, Refusal]:
         """Make the cluster as `plan` says.
@@ -91,6 +94,7 @@ class Applier:
                 refusals[child.key] = _refusal(error)
             except _ForeignError as foreign:
                 refusals[child.key] = Refusal(Reason.NAME_CONFLICT, str(foreign))
+        await self._keys.make(owner, plan.keys)
         for key in plan.removals:
             await self._remove(owner, key)
         for pod in plan.evictions:

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from modelway.controller.monitoring_metrics import MonitoringMetrics
 from modelway.controller.rollout_metrics import RolloutMetrics
 
 _SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -41,6 +42,7 @@ class Metrics:
     leading: Gauge
     resources: Gauge
     rollouts: RolloutMetrics
+    monitoring: MonitoringMetrics
 
     def count_request(self, verb: str, code: int) -> None:
         """Count one request to the API server."""
@@ -119,4 +121,5 @@ def make_metrics() -> Metrics:
         leading=Gauge("modelway_leading", "1 while this process is the one that writes.", registry=registry),
         resources=Gauge("modelway_resources", "ModelDeployments that are watched.", registry=registry),
         rollouts=RolloutMetrics(registry),
+        monitoring=MonitoringMetrics(registry),
     )

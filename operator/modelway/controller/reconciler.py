@@ -21,12 +21,15 @@ from modelway.api.resource import ModelDeployment
 from modelway.api.status import Status
 from modelway.controller.apply import Applier, is_controlled_by
 from modelway.controller.measuring import Measurer
+from modelway.controller.monitoring import Collector
+from modelway.controller.monitoring_metrics import MonitoringMetrics
 from modelway.controller.rollout_metrics import RolloutMetrics
 from modelway.kube.client import Client
 from modelway.kube.errors import NotFound
 from modelway.kube.recorder import Recorder
 from modelway.kube.store import Owner, Store, packed
 from modelway.plan import ChildKey, Object, Observed, Plan, Refusal, Settings, plan
+from modelway.plan.monitoring.watch import Watch
 from modelway.plan.rollout.ledger import Ledger
 from modelway.plan.status import invalid
 
@@ -47,6 +50,7 @@ class _Memory:
     refusals: dict[ChildKey, Refusal]
     records: tuple[bytes, ...] = ()  # as JSON, which is a fifth of the size
     ledger: Ledger | None = None
+    watch: Watch | None = None
     refused_looks: int = 0
     status_written_at: float = float("-inf")
 
@@ -66,6 +70,8 @@ class Reconciler:
         settings: Settings,
         measurer: Measurer,
         metrics: RolloutMetrics,
+        collector: Collector,
+        monitoring: MonitoringMetrics,
         *,
         clock: Callable[[], float],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -76,6 +82,8 @@ class Reconciler:
         self._settings = settings
         self._measurer = measurer
         self._metrics = metrics
+        self._collector = collector
+        self._monitoring = monitoring
         self._clock = clock
         self._now = now
         self._applier = Applier(client, store, now=now)
@@ -122,6 +130,9 @@ class Reconciler:
         memory.ledger = decision.ledger
         self._measurer.follow(owner, decision.measuring)
         self._metrics.saw(owner, decision.status.rollout, decision.ledger)
+        memory.watch = decision.watch
+        self._collector.follow(owner, decision.watching)
+        self._monitoring.saw(owner, resource, decision.watch, self._collector.collected(owner))
         refusals = await self._applier.carry_out(owner, resource.metadata.uid, decision)
         memory.records = tuple(packed(child.body) for child in decision.children if child.kind == CONTROLLER_REVISION)
         if refusals != memory.refusals:
@@ -153,6 +164,8 @@ class Reconciler:
             records=tuple(map(orjson.loads, memory.records)),
             measured=self._measurer.measured(owner),
             ledger=memory.ledger,
+            collected=self._collector.collected(owner),
+            watch=memory.watch,
             unserved=self._store.unserved(owner.namespace),
         )
 
@@ -231,6 +244,8 @@ class Reconciler:
         self._applier.forget(owner)
         self._measurer.forget(owner)
         self._metrics.forget(owner)
+        self._collector.forget(owner)
+        self._monitoring.forget(owner)
 
 
 def _scores(pod: Object) -> bool:

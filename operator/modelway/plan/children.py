@@ -26,6 +26,8 @@ from modelway.api.names import (
     EVIDENCE_KEY,
     EVIDENCE_SUFFIX,
     KIND,
+    MONITORING_KEY,
+    MONITORING_SUFFIX,
     PIN_KEY,
     PREVIEW_SUFFIX,
     child_labels,
@@ -63,6 +65,12 @@ def evidence(resource: ModelDeployment, content: str) -> Child:
     """The ConfigMap that keeps what a rollout has counted, for the time after a restart of the operator."""
     name = child_name(resource.metadata.name, EVIDENCE_SUFFIX)
     return Child(CONFIG_MAP, owned(resource, CONFIG_MAP, name, data={EVIDENCE_KEY: content}))
+
+
+def monitoring(resource: ModelDeployment, content: str) -> Child:
+    """The ConfigMap that keeps what was learnt of inputs and answers, and up to where pods' counters are counted."""
+    name = child_name(resource.metadata.name, MONITORING_SUFFIX)
+    return Child(CONFIG_MAP, owned(resource, CONFIG_MAP, name, data={MONITORING_KEY: content}))
 
 
 def pin(resource: ModelDeployment, revision: Revision) -> Child:

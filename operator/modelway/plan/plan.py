@@ -18,8 +18,10 @@ from modelway.plan import children
 from modelway.plan.arms import arm_of, found_digest, pods_to_evict, scaled_replicas, stable_replicas
 from modelway.plan.batch.scoring import Scoring, scoring, scoring_revision
 from modelway.plan.batch.unserved import never_served, plan_unserved
+from modelway.plan.feedback_keys import key_secrets, markers
 from modelway.plan.happenings import happenings
 from modelway.plan.measured import Measuring
+from modelway.plan.monitoring.monitor import monitor
 from modelway.plan.pods import DRAIN_SECONDS, pod_ports, pod_template, service_ports
 from modelway.plan.revisions import Revision, expendable, known_revisions, wanted_revision
 from modelway.plan.roles import Roles, last_promotion
@@ -83,25 +85,34 @@ def plan(observed: Observed, *, settings: Settings, now: datetime) -> Plan:
     split = _split(observed, roles, known)
     routing = route(observed, split, serves_already=roles.stable is not None, settings=settings)
     batch = _scoring(observed, roles, known, settings, now)
+    monitored = monitor(observed, roles.stable, wanted, routed=routing.to_routers, now=now)
     desired = (
         *_children(observed, roles, known, routing, drained=drained is None and routing.is_live),
         *batch.children,
     )
+    if monitored.watch is not None and monitored.watch.written is not None:
+        desired = (*desired, children.monitoring(resource, monitored.watch.written))
+    marked = markers(observed, now)
+    desired = (*desired, *marked)
     if split is not None and has_route(observed):
         desired = (*desired, http_route(resource, split))
     kept = {child.key for child in desired}
-    status = describe(observed, roles, batch, settings=settings, now=now)
+    status = describe(observed, roles, batch, monitored, settings=settings, now=now)
+    soonest = roles.soonest(drained).soonest(batch.look_again_after).soonest(monitored.look_again_after)
     return Plan(
         children=desired,
         removals=tuple(key for key in observed.children if key not in kept),
         evictions=tuple(pod for revision in roles.in_use() for pod in pods_to_evict(observed, revision)),
         status=status,
         decides=_decisions_of(status) != _decisions_of(resource.status),
-        happenings=(*happenings(resource, status), *batch.happenings),
-        look_again_after=roles.soonest(drained).soonest(batch.look_again_after).look_again_after,
+        happenings=(*happenings(resource, status), *batch.happenings, *monitored.happenings),
+        look_again_after=soonest.look_again_after,
         touches=routing.touches,
+        keys=key_secrets(observed, marked, now, keyless=monitored.is_keyless),
         ledger=roles.ledger,
         measuring=_measuring(observed, roles, routing, settings),
+        watch=monitored.watch,
+        watching=monitored.watching,
     )
 
 

@@ -8,15 +8,20 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from modelway.api.monitoring_quality import DEFAULT_QUALITY_WINDOW
 from modelway.api.names import (
     CONTAINER_FETCH,
     CONTAINER_SERVER,
+    FEEDBACK_DIRECTORY,
+    FEEDBACK_KEY,
+    FEEDBACK_SLOTS,
     MODEL_DIRECTORY,
     PIN_DIRECTORY,
     PIN_KEY,
     SOURCE_DIRECTORY,
     child_labels,
     child_name,
+    feedback_name,
     pod_selector,
 )
 from modelway.api.pods import ContainerSecurity, PodTemplate, Resources
@@ -67,7 +72,7 @@ def pod_template(name: str, revision: str, spec: Spec, settings: Settings) -> Ob
         "spec": given(
             initContainers=[_fetch_container(spec.model, serving, settings)] if spec.model else None,
             containers=[_serving_container(name, revision, spec, settings)],
-            volumes=_volumes(name, revision, spec.model),
+            volumes=_volumes(name, revision, spec.model) + _keys_volumes(name, spec),
             automountServiceAccountToken=False,
             enableServiceLinks=False,
             serviceAccountName=serving.service_account_name,
@@ -122,7 +127,7 @@ def _serving_container(name: str, revision: str, spec: Spec, settings: Settings)
         ports=[{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in _listening(foreign).items()],
         env=[variable for variable in environment if variable["name"] not in theirs] + (dumped(extra.env) or []),
         resources=resources,
-        volumeMounts=_mounts(_model_path(foreign), spec.model),
+        volumeMounts=_mounts(_model_path(foreign), spec.model) + _keys_mounts(spec),
         securityContext=container_security(_loosened(foreign)),
         terminationMessagePolicy="FallbackToLogsOnError",
         **_probes(serving),
@@ -156,6 +161,9 @@ def _serve_arguments(name: str, spec: Spec) -> list[str]:
     arguments += [f"--timeout={spec.serving.timeout or DEFAULT_TIMEOUT}", f"--drain={DRAIN_SECONDS}s"]
     if spec.serving.workers:
         arguments.append(f"--workers={spec.serving.workers}")
+    if (quality := spec.quality) is not None:
+        arguments.append(f"--feedback-keys={FEEDBACK_DIRECTORY}")
+        arguments.append(f"--feedback-window={quality.window or DEFAULT_QUALITY_WINDOW}")
     if model is None:
         return arguments
     if model.version:
@@ -233,6 +241,29 @@ def _mounts(path: str, model: ModelSource | None) -> list[Object]:
         return [_TMP]
     inner = "" if model.convert else _inner(model)
     return [given(name="model", mountPath=path, readOnly=True, subPath=inner or None), _TMP]
+
+
+def _keys_volumes(name: str, spec: Spec) -> list[Object]:
+    """The keys for prediction ids: of both places, for which of them has one changes with time."""
+    if spec.quality is None:
+        return []
+    sources = [
+        {
+            "secret": {
+                "name": feedback_name(name, slot),
+                "items": [{"key": FEEDBACK_KEY, "path": slot}],
+                "optional": True,
+            }
+        }
+        for slot in FEEDBACK_SLOTS
+    ]
+    return [{"name": "feedback", "projected": {"sources": sources}}]
+
+
+def _keys_mounts(spec: Spec) -> list[Object]:
+    if spec.quality is None:
+        return []
+    return [{"name": "feedback", "mountPath": FEEDBACK_DIRECTORY, "readOnly": True}]
 
 
 def _fetch_mounts(model: ModelSource) -> list[Object]:

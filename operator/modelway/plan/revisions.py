@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from modelway.api.kinds import CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT
+from modelway.api.monitoring_quality import DEFAULT_QUALITY_WINDOW
 from modelway.api.names import (
     ANNOTATION_DIGEST,
     ANNOTATION_TEMPLATE,
@@ -109,6 +110,8 @@ def resolved_spec(spec: Spec) -> dict[str, Any]:
     resolved: dict[str, Any] = {"serving": serving}
     if spec.model is not None:
         resolved["model"] = spec.model.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_OUTSIDE_MODEL)
+    if (quality := spec.quality) is not None:
+        resolved["feedback"] = {"window": quality.window or DEFAULT_QUALITY_WINDOW}
     cleaned: dict[str, Any] = without_empty(resolved)
     return cleaned or {"container": "brings its own model"}  # of batch jobs alone; an empty record would be a lost one
 

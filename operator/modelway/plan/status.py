@@ -13,6 +13,7 @@ from modelway.api.status import Failure, RevisionStatus, RolloutStatus, Status, 
 from modelway.plan.arms import Arm, arm_of, needed_replicas
 from modelway.plan.batch.scoring import Scoring
 from modelway.plan.failures import failure_of_pods, failure_of_refusals, failure_of_routers, has_changed_artifact
+from modelway.plan.monitoring.monitor import Monitored
 from modelway.plan.pods import service_ports
 from modelway.plan.revisions import Revision
 from modelway.plan.roles import Roles
@@ -23,7 +24,9 @@ _Verdict = tuple[bool | None, Reason | str, str]
 """Whether a condition holds (None: nobody knows), why, and the message."""
 
 
-def describe(observed: Observed, roles: Roles, scoring: Scoring, *, settings: Settings, now: datetime) -> Status:
+def describe(
+    observed: Observed, roles: Roles, scoring: Scoring, monitored: Monitored, *, settings: Settings, now: datetime
+) -> Status:
     """The status as it should be now."""
     resource = observed.resource
     stable = arm_of(observed, roles.stable) if roles.stable else None
@@ -42,6 +45,7 @@ def describe(observed: Observed, roles: Roles, scoring: Scoring, *, settings: Se
         verdicts[Condition.ROUTE_ACCEPTED] = accepted
     if scoring.entries:
         verdicts[Condition.BATCH_FAILED] = _batch_failed(scoring)
+    verdicts |= monitored.verdicts
     return Status(
         observed_generation=resource.metadata.generation,
         url=_url(observed, roles.front, settings),
@@ -51,6 +55,7 @@ def describe(observed: Observed, roles: Roles, scoring: Scoring, *, settings: Se
         candidate=_revision_status(candidate),
         rollout=roles.rollout,
         failure=failure,
+        monitoring=monitored.status,
         batch_jobs=scoring.entries,
         history=roles.history,
         conditions=_conditions(resource.status, verdicts, generation=resource.metadata.generation, now=now),
@@ -249,8 +254,8 @@ def _revision_status(arm: Arm | None) -> RevisionStatus | None:
 
 _LONGEST: Final = 2000
 """Characters of a condition's message; some are other people's words."""
-_ALWAYS = {Condition.READY, Condition.RECONCILING, Condition.STALLED, Condition.ROUTE_ACCEPTED, Condition.BATCH_FAILED}
-"""Shown whenever there is a verdict, true or not."""
+_ONCE_TRUE = {Condition.NAME_CONFLICT, Condition.ARTIFACT_CHANGED, Condition.INVALID_ANNOTATION}
+"""Not shown before they first hold; all others whenever there is a verdict, true or not."""
 
 
 def _conditions(
@@ -261,7 +266,7 @@ def _conditions(
     result = []
     for kind, (holds, reason, message) in verdicts.items():
         was = old.get(kind)
-        if not holds and was is None and kind not in _ALWAYS:
+        if not holds and was is None and kind in _ONCE_TRUE:
             continue
         status: Literal["True", "False", "Unknown"] = "Unknown" if holds is None else "True" if holds else "False"
         changed = was is None or was.status != status

@@ -13,6 +13,8 @@ from modelway.api.kinds import Kind, Unserved
 from modelway.api.resource import ModelDeployment
 from modelway.api.status import Status
 from modelway.plan.measured import Measured, Measuring, PodKey
+from modelway.plan.monitoring.readings import Collected, Watching
+from modelway.plan.monitoring.watch import Watch
 from modelway.plan.rollout.ledger import Ledger
 
 __all__ = ["Child", "ChildKey", "Happening", "Object", "Observed", "Plan", "PodKey", "Refusal", "Settings", "Touch"]
@@ -68,6 +70,8 @@ class Observed:
         records: ControllerRevisions as the last plan had them; what a deleted one is rebuilt from. Empty after a start.
         measured: the last readings of routers and servers.
         ledger: what the last plan knew of the rollout. None after a start: then its last written form is read.
+        collected: the last readings for monitoring.
+        watch: what the last plan knew of the model's health. None after a start: then its written form is read.
         unserved: optional kinds that the cluster does not have, or not for us, and why.
     """
 
@@ -80,6 +84,8 @@ class Observed:
     records: tuple[Object, ...] = ()
     measured: Measured = field(default_factory=Measured)
     ledger: Ledger | None = None
+    collected: Collected = field(default_factory=Collected)
+    watch: Watch | None = None
     unserved: Mapping[Kind, Unserved] = field(default_factory=dict)
 
 
@@ -117,6 +123,21 @@ class Touch:
 
 
 @dataclass(frozen=True, slots=True)
+class KeySecret:
+    """A Secret with a key for prediction ids, which is to be made unless it is there.
+
+    Attributes:
+        name: of the Secret, and of its marker.
+        marker_uid: of the ConfigMap that is to own it.
+        is_first: whether there is no other key, so that this one signs at once.
+    """
+
+    name: str
+    marker_uid: str
+    is_first: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Happening:
     """An Event worth telling: a transition, not a state."""
 
@@ -141,9 +162,12 @@ class Plan:
             yet: it has to be written before any child is touched, and nothing may be touched if that fails.
         happenings: Events for transitions; told after the status is written.
         touches: pods of routers that are to look at their files again; told after the children are written.
+        keys: Secrets that are to be made.
         look_again_after: seconds until the plan may differ though nothing has changed; None: never.
         ledger: what is to be remembered of the rollout until the next look.
         measuring: which pods are to be asked for the next looks; None: nobody.
+        watch: what is to be remembered of the model's health until the next look.
+        watching: which pods are to be read for monitoring; None: nobody.
     """
 
     children: tuple[Child, ...]
@@ -154,5 +178,8 @@ class Plan:
     happenings: tuple[Happening, ...] = ()
     look_again_after: float | None = None
     touches: tuple[Touch, ...] = ()
+    keys: tuple[KeySecret, ...] = ()
     ledger: Ledger | None = None
     measuring: Measuring | None = None
+    watch: Watch | None = None
+    watching: Watching | None = None

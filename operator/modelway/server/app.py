@@ -15,6 +15,7 @@ from modelway.server import body as json_body
 from modelway.server import descriptions, observations, observed_document, v1, v2
 from modelway.server.errors import InvalidInputError, RequestError
 from modelway.server.exchange import Answer, HttpRequest
+from modelway.server.feedback import Feedback
 from modelway.server.loading import Loaded
 from modelway.server.media import parser
 from modelway.server.metrics import CONTENT_TYPE
@@ -25,6 +26,7 @@ from modelway.server.tally import Tally
 Handler = Callable[[HttpRequest], Answer]
 
 _PAIR: Final = (HEADER_PAIR.encode(), b"1")
+_NO_LABELS: Final = "labels are not taken here: this server was started without --feedback-keys"
 _STATES: Final = {Phase.LOADING: "LOADING", Phase.READY: "AVAILABLE", Phase.DRAINING: "UNLOADING"}
 
 
@@ -36,6 +38,7 @@ class App(Service):
         self._predict: dict[str, tuple[str, Render]] = {}
         self._get: dict[str, Handler] = {}
         self._post: dict[str, Handler] = {}
+        self._labels: frozenset[str] = frozenset()
         self._page: Answer | None = None
         self._openapi: Answer | None = None
         self._route()
@@ -49,6 +52,8 @@ class App(Service):
         """Answer a request: at once where its model runs on the event loop, else give what to wait for."""
         route = self._predict.get(request.path)
         if route is None or request.method != "POST":
+            if request.method == "POST" and request.path in self._labels and self.feedback is not None:
+                return self._labelled(self.feedback, request)
             return self._other(request)
         protocol, render = route
         try:
@@ -79,11 +84,12 @@ class App(Service):
             "/v2/models": lambda _: _json({"models": [name]}),
             "/metrics": self._metrics_text,
         }
-        if self.options.observe:
+        if self.options.observe or self.feedback is not None:
             self._get[contract.PATH] = self._observations
         self._post = {"/v2/repository/index": self._index}
         for action in ("load", "unload"):
             self._post[f"/v2/repository/models/{name}/{action}"] = _no_repository
+        self._labels = frozenset({f"/v1/models/{name}/feedback"} if self.feedback is not None else ())
         self._predict = {"/invocations": ("v1", v1.render_as_mlflow)}
         for suffix in ("", f"/versions/{version}") if version else ("",):
             self._get[f"/v1/models/{name}{suffix}"] = self._v1_status
@@ -110,7 +116,7 @@ class App(Service):
     def _handled(self, handler: Handler | None, method: str, path: str, request: HttpRequest) -> Answer:
         if handler is not None and method in {"GET", "HEAD", "POST"}:
             return handler(request)
-        if path in self._get or path in self._post or path in self._predict:
+        if path in self._get or path in self._post or path in self._predict or path in self._labels:
             allowed = "GET, HEAD" if path in self._get else "POST"
             raise RequestError(405, f"{method} is not allowed here; use {allowed}", headers={"allow": allowed})
         raise RequestError(404, self._no_such_path(path))
@@ -127,6 +133,8 @@ class App(Service):
                 model = rest.partition("/")[0].partition(":")[0]
                 return f'model "{model[:80]}" is not served here; this server has "{name}"'
             kind, _, asked = rest[len(name) + 1 :].partition("/")
+            if kind == "feedback":
+                return _NO_LABELS
             asked = asked.partition(":")[0].partition("/")[0]
             if kind == "labels":
                 return f'there are no labels here; leave "/labels/{asked[:80]}" out'
@@ -152,7 +160,13 @@ class App(Service):
         if self._openapi is None:
             options = self.options
             self._openapi = _json(
-                openapi.document(self.loaded.signature, options.name, self.version, observe=options.observe)
+                openapi.document(
+                    self.loaded.signature,
+                    options.name,
+                    self.version,
+                    observe=options.observe,
+                    feedback=self.feedback is not None,
+                )
             )
         return self._openapi
 
@@ -181,8 +195,13 @@ class App(Service):
     def _observations(self, request: HttpRequest) -> Answer:
         self.settle()
         asked = dict(parse_qsl(request.query.decode("latin-1"), keep_blank_values=True)).get("of", "answers")
+        accepted = request.header(b"accept-encoding")
+        if asked == "quality":
+            return observed_document.packed(self._quality(), accepted)
+        if not self.options.observe:
+            raise RequestError(404, self._no_such_path(contract.PATH))
         if asked != "answers":
-            return self._observed(asked, request.header(b"accept-encoding"))
+            return self._observed(asked, accepted)
         body = observations.render(
             self._tally.answers,
             model=self.options.name,
@@ -191,6 +210,11 @@ class App(Service):
             reference={} if self.engine is None else self.loaded.reference,
         )
         return Answer(200, body)
+
+    def _quality(self) -> bytes:
+        if self.feedback is None:
+            raise RequestError(404, _NO_LABELS)
+        return self.feedback.document(epoch=self._tally.answers.epoch, version=self.version)
 
     def _observed(self, asked: str, accepted: bytes | None) -> Answer:
         if asked not in observed_document.ASKED_FOR:
@@ -209,6 +233,15 @@ class App(Service):
             share=options.observe_share,
         )
         return observed_document.packed(body, accepted)
+
+    async def _labelled(self, feedback: Feedback, request: HttpRequest) -> Answer:
+        """Labels of predictions; however long that takes, others are answered in between."""
+        try:
+            taken = await feedback.take(request.body, request.header(b"content-type") or b"")
+        except RequestError as error:
+            self.metrics.count("other", error.status)
+            return _error(error)
+        return _json(taken)
 
     def _metrics_text(self, _request: HttpRequest) -> Answer:
         self.settle()

@@ -20,7 +20,7 @@ from modelway.server.observed_layout import Layout
 from modelway.server.observed_memory import MARK, REFUSED, ROWS, SKIPPED
 from modelway.server.tally import Tally
 
-ASKED_FOR: Final = ("answers", "inputs", "reference")
+ASKED_FOR: Final = ("answers", "inputs", "reference", "quality")
 """Values of the parameter `of`; the first is what is told where it is left out."""
 _GZIP: Final = re.compile(rb"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 

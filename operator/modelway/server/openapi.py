@@ -11,7 +11,9 @@ from urllib.parse import quote
 
 from modelway.api.observations import PATH as OBSERVATIONS
 from modelway.server import schemas
+from modelway.server.feedback_counts import OUTCOMES
 from modelway.server.observed_document import ASKED_FOR
+from modelway.server.receipt import HEADER
 from modelway.server.signature import Signature
 from modelway.server.v2 import LENGTH_HEADER
 
@@ -29,7 +31,9 @@ _ERRORS: Final = {
 _OF_PREDICTIONS: Final = (400, 413, 415, 500, 503, 504)
 
 
-def document(signature: Signature, name: str, version: str | None, *, observe: bool = True) -> Json:
+def document(
+    signature: Signature, name: str, version: str | None, *, observe: bool = True, feedback: bool = False
+) -> Json:
     """The document.
 
     Args:
@@ -37,6 +41,7 @@ def document(signature: Signature, name: str, version: str | None, *, observe: b
         name: the model's, as it stands in paths.
         version: the version to show, or None.
         observe: whether answers are counted, and the counts told.
+        feedback: whether labels are taken.
 
     """
     described = schemas.components(signature)
@@ -52,7 +57,10 @@ def document(signature: Signature, name: str, version: str | None, *, observe: b
             {"name": "V2", "description": "The Open Inference Protocol: named tensors."},
             {"name": "server", "description": "What the server says of itself."},
         ],
-        "paths": _of_server(observe=observe) | _v1(name, version) | _v2(name, version),
+        "paths": _of_server(observe=observe or feedback)
+        | _v1(name, version)
+        | _v2(name, version)
+        | (_feedback(name) if feedback else {}),
         "components": {
             "schemas": described,
             "responses": {f"Error{status}": _error(text) for status, text in _ERRORS.items()},
@@ -74,13 +82,47 @@ def _of_server(*, observe: bool) -> Json:
     }
     if observe:
         summary = "What was answered, and asked, for the operator."
-        told = {"oneOf": [_ref("Observations"), _ref("Inputs"), _ref("InputReference")]}
+        told = {"oneOf": [_ref("Observations"), _ref("Inputs"), _ref("InputReference"), _ref("QualityDocument")]}
         asked = {"name": "of", "in": "query", "schema": {"type": "string", "enum": list(ASKED_FOR)}}
         asked["description"] = (
-            "Counts of answers, which is what is told where this is left out, or of inputs; or what those mean."
+            "Counts of answers, which is what is told where this is left out, of inputs or of labels; or what those of"
+            " inputs mean."
         )
         paths[OBSERVATIONS] = {"get": _get("observations", summary, told, errors=(400, 503)) | {"parameters": [asked]}}
     return paths
+
+
+def _feedback(name: str) -> Json:
+    label = {"anyOf": [{"type": ["string", "number", "boolean"]}, {"type": "array"}]}
+    row: Json = {
+        "type": "object",
+        "required": ["id"],
+        "properties": {
+            "id": {"type": "string", "description": f"Of a prediction, from its answer's header {HEADER}."},
+            "row": {"type": "integer", "minimum": 0, "description": "Of a request that had several, from 0 on."},
+            "label": label | {"description": "The class that it was; or an array for all rows, null where unknown."},
+            "value": {
+                "anyOf": [{"type": "number"}, {"type": "array"}],
+                "description": "The number that it was; likewise.",
+            },
+        },
+        "additionalProperties": False,
+    }
+    text = {"schema": {"type": "string"}}
+    body = {
+        "application/json": {"schema": {"anyOf": [row, {"type": "array", "items": row}]}},
+        "application/x-ndjson": text,
+        "text/csv": text,
+    }
+    answer = {
+        "type": "object",
+        "required": [*OUTCOMES, "problems"],
+        "properties": {outcome: {"type": "integer", "minimum": 0} for outcome in OUTCOMES}
+        | {"problems": {"type": "array", "items": {"type": "object", "required": ["where", "problem"]}}},
+    }
+    answers = {"200": _answer("application/json", answer), **_refused((400, 413, 415, 503))}
+    operation = _operation("feedback", "V1", "What came true of predictions.", answers, body=body)
+    return {f"/v1/models/{_template_free(name)}/feedback": {"post": operation}}
 
 
 def _v1(name: str, version: str | None) -> Json:

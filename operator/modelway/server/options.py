@@ -1,9 +1,15 @@
 """What `modelway serve` was told. Made by the command line, read by everything in this package."""
 
-from dataclasses import dataclass
+import socket
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelway.server.code import Code
+
+
+def every_address() -> str:
+    """The host that stands for all addresses of this machine: of both families where its kernel has both."""
+    return "::" if socket.has_dualstack_ipv6() else "0.0.0.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +24,7 @@ class ServerOptions:
         format: left out: `modelway.json`, else the file's suffix.
         code: whether formats that can run code are loaded.
         allowed_globals: exact dotted names that a pickle may use beyond the built-in list.
-        host: address to listen on.
+        host: address to listen on; `::` is every one, of IPv4 too.
         port: port to listen on; 0 takes a free one.
         threads: CPU threads for one prediction.
         concurrency: predictions that run at once in threads.
@@ -37,6 +43,8 @@ class ServerOptions:
         observe: whether answers are counted by class and score, and inputs by value, and the counts told.
         observe_share: of the requests whose inputs are counted, from 0 to 1.
         observe_rate: rows a second whose inputs a worker counts at most.
+        feedback_keys: file or folder of the keys that sign prediction ids; left out: there are none, and no labels.
+        feedback_window: seconds of predictions whose labels are counted together.
 
     """
 
@@ -47,7 +55,7 @@ class ServerOptions:
     format: str | None = None
     code: Code = Code.REFUSE
     allowed_globals: frozenset[str] = frozenset()
-    host: str = "0.0.0.0"
+    host: str = field(default_factory=every_address)
     port: int = 8080
     threads: int = 1
     concurrency: int = 2
@@ -65,3 +73,5 @@ class ServerOptions:
     observe: bool = True
     observe_share: float = 1.0
     observe_rate: float = 2000.0
+    feedback_keys: Path | None = None
+    feedback_window: float = 3600.0

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from msgspec.json import schema_components
 
+from modelway.server.feedback_document import QualityDocument
 from modelway.server.observations import Observations
 from modelway.server.observed_document import InputReference, Inputs
 from modelway.server.signature import Signature
@@ -71,7 +72,9 @@ def components(signature: Signature) -> dict[str, Json]:
         "PredictAnswer": _predict_answer(signature),
         "InferRequest": _infer_request(signature),
         "InferAnswer": _infer_answer(signature),
-        **schema_components([Observations, Inputs, InputReference], ref_template="#/components/schemas/{name}")[1],
+        **schema_components(
+            [Observations, Inputs, InputReference, QualityDocument], ref_template="#/components/schemas/{name}"
+        )[1],
     }
 
 

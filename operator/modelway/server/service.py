@@ -9,21 +9,26 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from typing import Any, Final
 
 import structlog
 
+from modelway.server import v1
 from modelway.server.engine import Engine, Outcome
 from modelway.server.errors import InvalidInputError, RequestError
 from modelway.server.exchange import Answer
+from modelway.server.feedback import Feedback
+from modelway.server.feedback_memory import FeedbackMemory
 from modelway.server.loading import Loaded
 from modelway.server.metrics import Metrics
 from modelway.server.observed_inputs import InputObserver
 from modelway.server.observed_layout import Layout, lay_out
 from modelway.server.observer import Observer
 from modelway.server.options import ServerOptions
+from modelway.server.receipt import HEADER
 from modelway.server.sighting import Look
 from modelway.server.signature import Signature
 from modelway.server.tally import Tally
@@ -40,6 +45,8 @@ Predicted = tuple[Answer, Mapping[str, Array], Batch]
 
 # What nginx counts for a client that hung up before its answer; it reads none.
 CLIENT_CLOSED_REQUEST: Final = 499
+_WITHOUT_IDS: Final = frozenset({v1.render, v1.render_as_mlflow})
+"""Protocols whose answers have no place for an id."""
 
 
 class Phase(StrEnum):
@@ -60,6 +67,9 @@ class Service:
         self._observer: Observer | None = None
         self._inputs: InputObserver | None = None
         self.layout: Layout | None = None
+        self.feedback: Feedback | None = None
+        if options.feedback_keys is not None:
+            self.feedback = Feedback(options, self._tally.feedback or FeedbackMemory(), worker)
         self._renders: dict[Render, Callable[[Mapping[str, Array], Request], Predicted]] = {}
         self.phase = Phase.LOADING
         self.in_flight = 0
@@ -98,6 +108,8 @@ class Service:
             self.metrics = self._metrics(loaded.version)
         if options.observe:
             self._observe(loaded)
+        if self.feedback is not None:
+            self.feedback.begin(loaded)
         self._renders.clear()
         self.engine = Engine(
             loaded,
@@ -121,6 +133,8 @@ class Service:
             self._observer.settle()
         if self._inputs is not None:
             self._inputs.settle()
+        if self.feedback is not None:
+            self.feedback.settle()
 
     @contextlib.contextmanager
     def watched(self, watcher: Callable[[Phase], Awaitable[None]]) -> Iterator[None]:
@@ -194,7 +208,10 @@ class Service:
 
     def _rendering(self, render: Render, version: str | None) -> Callable[[Mapping[str, Array], Request], Predicted]:
         """What the engine is to do with the outputs; made once for each protocol."""
-        made = partial(_rendered, partial(render, name=self.options.name, version=version))
+        named = partial(render, name=self.options.name, version=version)
+        made = partial(_rendered, named)
+        if self.feedback is not None:
+            made = partial(_signed, self.feedback, named, has_place=render not in _WITHOUT_IDS)
         self._renders[render] = made
         return made
 
@@ -256,6 +273,26 @@ def _rendered(
     render: Callable[[Mapping[str, Array], Request], Answer], outputs: Mapping[str, Array], request: Request
 ) -> Predicted:
     return render(outputs, request), outputs, request.batch
+
+
+def _signed(
+    feedback: Feedback,
+    render: Callable[[Mapping[str, Array], Request], Answer],
+    outputs: Mapping[str, Array],
+    request: Request,
+    *,
+    has_place: bool,
+) -> Predicted:
+    """The answer with its prediction id: in a header, and where the protocol has a place for one and none was sent."""
+    batch = request.batch
+    identity = feedback.issue(outputs, batch.wanted, batch.rows)
+    if identity is None:
+        return render(outputs, request), outputs, batch
+    if has_place and not request.id:
+        request = replace(request, id=identity)
+    answer = render(outputs, request)
+    answer.headers = {**answer.headers, HEADER: identity} if answer.headers else {HEADER: identity}
+    return answer, outputs, batch
 
 
 def not_ready() -> RequestError:

@@ -83,14 +83,58 @@ class Look:
             return labels, None
         if len(rows) != len(answers):
             raise ValueError("not one row each")
-        rows = rows.reshape(len(answers), -1)
+        labels, scores, _ = self._of_rows(rows, labels)
+        return labels, scores.astype(np.float64)
+
+    def by_row(
+        self, outputs: Mapping[str, Array], wanted: Sequence[str], rows: int
+    ) -> tuple[list[Any], NDArray[Any] | None, int]:
+        """The same for all rows of one answer: labels, scores, and how many numbers of a row the scores are from.
+
+        Raises:
+            ValueError: an output has not as many rows.
+        """
+        labels: list[Any] = []
+        if self._label in wanted:
+            labels = outputs[self._label].reshape(rows).tolist()
+        for name in self._scores:
+            if name in wanted:
+                array = outputs[name]
+                if array.dtype.kind in _NUMBERS:
+                    return self._of_rows(array.reshape(rows, -1), labels)
+                break
+        return labels, None, 0
+
+    def single(self, outputs: Mapping[str, Array], wanted: Sequence[str]) -> tuple[object, float | None, int]:
+        """The same for an answer of one row; None for a label, or a score, that it has not.
+
+        Raises:
+            ValueError: an output has no value.
+        """
+        label: object = None
+        if self._label in wanted:
+            label = outputs[self._label].item()
+        for name in self._scores:
+            if name in wanted:
+                array = outputs[name]
+                width = array.size
+                if not width or array.dtype.kind not in _NUMBERS:
+                    break
+                if width == 1 or (width == 2 and label is not None):
+                    return label, float(array.item(width - 1)), width
+                largest = int(array.ravel()[:_WIDEST].argmax())
+                label = self._named(largest) if label is None else label
+                return label, float(array.item(1 if width == 2 else largest)), width
+        return label, None, 0
+
+    def _of_rows(self, rows: NDArray[Any], labels: list[Any]) -> tuple[list[Any], NDArray[Any], int]:
+        rows = rows.reshape(len(rows), -1)
         width = rows.shape[1]
         if width == 1 or (width == 2 and labels):
-            return labels, rows[:, -1].astype(np.float64)
+            return labels, rows[:, -1], width
         largest = rows[:, :_WIDEST].argmax(axis=1)
         labels = labels or [self._named(index) for index in largest.tolist()]
-        scores = rows[:, 1] if width == 2 else rows[np.arange(len(rows)), largest]
-        return labels, scores.astype(np.float64)
+        return labels, rows[:, 1] if width == 2 else rows[np.arange(len(rows)), largest], width
 
     def _scored(self, array: Array, label: object) -> Sighting:
         if array.ndim < 2:

@@ -72,7 +72,7 @@ class Supervisor:
         self._options = options
         self._listener = listener
         self._work = work
-        self._tally = Tally(options.workers)
+        self._tally = Tally(options.workers, feedback=options.feedback_keys is not None)
         self._tally.header[SUPERVISOR] = os.getpid()
         self._selector = selectors.DefaultSelector()
         self._workers: dict[int, _Worker] = {}

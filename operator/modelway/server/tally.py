@@ -12,6 +12,7 @@ from bisect import bisect_left
 from typing import Final
 
 from modelway.server.answers import Answers
+from modelway.server.feedback_memory import FeedbackMemory
 from modelway.server.observed_memory import Inputs
 
 PROTOCOLS: Final = ("v1", "v2", "grpc", "other")
@@ -53,12 +54,13 @@ class Tally:
 
     Args:
         workers: how many regions.
+        feedback: whether labels of predictions are taken.
 
-    `answers` is another page, of what was answered, and `inputs` one of what was asked.
+    `answers` is another page, of what was answered, `inputs` one of what was asked, and `feedback` one of their labels.
 
     """
 
-    def __init__(self, workers: int = 1) -> None:
+    def __init__(self, workers: int = 1, *, feedback: bool = False) -> None:
         self.workers = workers
         # Anonymous and shared: children of a fork see the same memory, and it goes with the last of them.
         self._memory = mmap.mmap(-1, 8 * (_HEADER + workers * _REGION))
@@ -66,6 +68,7 @@ class Tally:
         self.header = self._numbers[:_HEADER]
         self.answers = Answers(workers)
         self.inputs = Inputs(workers)
+        self.feedback = FeedbackMemory(workers) if feedback else None
 
     def region(self, worker: int) -> "Region":
         """A worker's own numbers."""

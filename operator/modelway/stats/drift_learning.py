@@ -9,6 +9,7 @@ few cells, and `drift` says so. Texts are told apart by a checksum only: nothing
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -32,6 +33,7 @@ class LearningError(ValueError):
     """There is not yet enough to learn from; the message says what is missing."""
 
 
+@cache
 def grid() -> Cells:
     """Where numbers are counted of which nothing is known.
 
@@ -43,6 +45,7 @@ def grid() -> Cells:
     return Cells(edges=(*(-border for border in reversed(above)), *above))
 
 
+@cache
 def hashed() -> Cells:
     """Where texts are counted of which nothing is known."""
     return Cells(categories=())

@@ -7,10 +7,15 @@ every window. So what stable windows show is measured and allowed for.
 Each window is compared with all others of the baseline, not with the reference: a constant difference from the
 reference is no spread, it is drift, and must not be learnt as usual. Estimates are by moments of X² (`drift_distance`),
 and never below 0.
+
+`learn_spread` has all windows at hand. `Baseline` takes them one after the other and keeps only sums: each window is
+compared with all before it. For what the first windows were compared with there were few, so of the first ten nothing
+but the sum is taken.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -22,6 +27,10 @@ if TYPE_CHECKING:
 
 LEAST_WINDOWS: Final = 50
 """Fewer say too little of a variance."""
+MOST_WINDOWS: Final = 288
+"""With these a baseline is complete: a day of five minutes each."""
+_ONLY_POOLED: Final = 10
+_SUPPOSED_CORRELATION: Final = 0.005
 
 
 class BaselineError(ValueError):
@@ -58,3 +67,101 @@ def learn_spread(windows: Ints, *, ordered: bool, least_windows: int = LEAST_WIN
     noise = 2.0 * free / rows**2 + 4.0 * mean / rows
     variance = float(np.average((excess - mean) ** 2 - noise, weights=rows**2))
     return Spread(mean=mean, variance=max(variance, 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What was seen of one feature's stable windows so far.
+
+    With N = nm/(n + m) of a window of n rows and the m rows before it, and e = (X² - free) / N:
+
+    Args:
+        pool: rows in each cell, of all windows.
+        windows: how many there were.
+        compared: how many of them were compared with those before.
+        rows: sum of N.
+        rows_squared: sum of N².
+        free: sum of the degrees of freedom.
+        excess: sum of N e.
+        excess_squared: sum of N² e.
+        square: sum of N² e².
+
+    """
+
+    pool: Ints
+    windows: int = 0
+    compared: int = 0
+    rows: float = 0.0
+    rows_squared: float = 0.0
+    free: float = 0.0
+    excess: float = 0.0
+    excess_squared: float = 0.0
+    square: float = 0.0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing more is learnt: what is usual is not to follow what happens."""
+        return self.windows >= MOST_WINDOWS
+
+    def plus(self, window: Ints, *, ordered: bool) -> Baseline:
+        """It and one more window, with at least a row.
+
+        Args:
+            window: rows in each cell.
+            ordered: whether neighbouring cells are alike.
+
+        """
+        grown = Baseline(
+            self.pool + window,
+            self.windows + 1,
+            self.compared,
+            self.rows,
+            self.rows_squared,
+            self.free,
+            self.excess,
+            self.excess_squared,
+            self.square,
+        )
+        if self.windows < _ONLY_POOLED:
+            return grown
+        n, m = int(window.sum()), int(self.pool.sum())
+        groups = joined(self.pool, n, ordered=ordered)
+        if len(groups) < 2:
+            return grown
+        rows, free = n * m / (n + m), len(groups) - 1.0
+        excess = (float(chi_squared(together(self.pool, groups), together(window, groups))) - free) / rows
+        return Baseline(
+            grown.pool,
+            grown.windows,
+            self.compared + 1,
+            self.rows + rows,
+            self.rows_squared + rows**2,
+            self.free + free,
+            self.excess + rows * excess,
+            self.excess_squared + rows**2 * excess,
+            self.square + (rows * excess) ** 2,
+        )
+
+    def spread(self) -> Spread | None:
+        """What they show, by the formulas of `learn_spread`; None while there are fewer than `LEAST_WINDOWS`."""
+        if self.compared < LEAST_WINDOWS - _ONLY_POOLED:
+            return None
+        mean = max(self.excess / self.rows, 0.0)
+        squares = self.square - 2.0 * mean * self.excess_squared + mean**2 * self.rows_squared
+        noise = 2.0 * self.free + 4.0 * mean * self.rows
+        return Spread(mean=mean, variance=max((squares - noise) / self.rows_squared, 0.0))
+
+
+def supposed(cells: int) -> Spread:
+    """What is taken for the spread while nothing is known of it: that of rows with a correlation of 0.005 in a window.
+
+    For Dirichlet-multinomial counts PSI is then `0.005 free` larger on average, times a chi-squared variable by its
+    degrees of freedom. So much is allowed for that a rule of `max_psi` = 0.1 needs twice the distance for 20 cells.
+
+    Args:
+        cells: of the feature.
+
+    """
+    free = max(cells - 1.0, 1.0)
+    mean = _SUPPOSED_CORRELATION * free
+    return Spread(mean=mean, variance=2.0 * mean**2 / free)

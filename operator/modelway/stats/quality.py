@@ -9,7 +9,7 @@ None, never 0. Pure; numpy only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import log, sqrt
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -27,7 +27,8 @@ BINS: Final = 100
 """Of scores from 0 to 1; a half is a border, so estimated accuracy is exact."""
 UNIT: Final = 2.0**-32
 """Of the last digits of sums."""
-_LARGEST: Final = 1e70  # of an error: sums of its fourth power are still numbers
+LARGEST: Final = 1e70
+"""Of an error: sums of its fourth power are still numbers."""
 _LEAST_P: Final = 1e-15  # of a logarithm, as scikit-learn bounds it
 
 
@@ -56,17 +57,17 @@ def accuracy(confusion: Ints) -> Metric | None:
         confusion: rows by [label, prediction].
 
     """
-    return _share(int(np.trace(confusion)), int(confusion.sum()))
+    return share(int(np.trace(confusion)), int(confusion.sum()))
 
 
 def precision(confusion: Ints, label: int) -> Metric | None:
     """Of the rows that were predicted to be of this label, the share that are."""
-    return _share(int(confusion[label, label]), int(confusion[:, label].sum()))
+    return share(int(confusion[label, label]), int(confusion[:, label].sum()))
 
 
 def recall(confusion: Ints, label: int) -> Metric | None:
     """Of the rows of this label, the share that were predicted so."""
-    return _share(int(confusion[label, label]), int(confusion[label].sum()))
+    return share(int(confusion[label, label]), int(confusion[label].sum()))
 
 
 def f1(confusion: Ints, label: int) -> Metric | None:
@@ -76,7 +77,7 @@ def f1(confusion: Ints, label: int) -> Metric | None:
     its interval is Wilson's for J, through the same formula, which rises with J.
     """
     right = int(confusion[label, label])
-    jaccard = _share(right, int(confusion[label].sum() + confusion[:, label].sum()) - right)
+    jaccard = share(right, int(confusion[label].sum() + confusion[:, label].sum()) - right)
     if jaccard is None:
         return None
     value, low, high = (2 * one / (1 + one) for one in (jaccard.value, jaccard.low, jaccard.high))
@@ -89,14 +90,12 @@ class Scores:
 
     Args:
         counts: rows by [label, bin of the score], `BINS` bins of the same width from 0 to 1.
-        totals: sums of the scores likewise, in `UNIT`.
         loss: sum of -log of the probability that the right label was given, in `UNIT`.
         loss_squares: sum of its squares, likewise.
 
     """
 
     counts: Ints
-    totals: Ints
     loss: int
     loss_squares: int
 
@@ -111,19 +110,13 @@ class Scores:
         if not ((scores >= 0) & (scores <= 1)).all():
             raise ValueError("scores must be probabilities, from 0 to 1")
         places = np.minimum((scores * BINS).astype(int), BINS - 1)
-        counts, totals = np.zeros((2, BINS), dtype=np.int64), np.zeros((2, BINS), dtype=np.int64)
+        counts = np.zeros((2, BINS), dtype=np.int64)
         np.add.at(counts, (right.astype(int), places), 1)
-        np.add.at(totals, (right.astype(int), places), np.rint(scores / UNIT).astype(np.int64))
         loss = -np.log(np.maximum(np.where(right, scores, 1 - scores), _LEAST_P))
-        return cls(counts, totals, _whole(loss), _whole(loss * loss))
+        return cls(counts, _whole(loss), _whole(loss * loss))
 
     def __add__(self, other: Scores) -> Scores:
-        return Scores(
-            self.counts + other.counts,
-            self.totals + other.totals,
-            self.loss + other.loss,
-            self.loss_squares + other.loss_squares,
-        )
+        return Scores(self.counts + other.counts, self.loss + other.loss, self.loss_squares + other.loss_squares)
 
     @property
     def rows(self) -> int:
@@ -152,27 +145,45 @@ def auc(scores: Scores) -> Metric | None:
 
 def log_loss(scores: Scores) -> Metric | None:
     """The mean of -log of the probability that the right label was given; probabilities from 1e-15 on."""
-    return _mean(scores.loss, scores.loss_squares, scores.rows)
+    return mean(scores.loss, scores.loss_squares, scores.rows)
 
 
-def expected_accuracy(counts: Ints, totals: Ints) -> float | None:
-    """What the accuracy of a calibrated classifier should be by its own scores, without a label: an estimate.
-
-    Confidence-based performance estimation (CBPE, as NannyML's documentation defines it): a
-    row is right with probability max(p, 1 - p). It holds where scores are calibrated, under a shift of the inputs too,
-    and is blind where the meaning of the inputs has changed.
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """How sure a classifier was of its answers, whatever became of them.
 
     Args:
-        counts: rows in each of `BINS` bins of the score.
-        totals: sums of the scores in each, in `UNIT`.
+        rows: answers with a probability.
+        sure: sum of the probabilities of the classes that were answered, in `UNIT`.
+        spread: sum of p (1 - p) of these, likewise.
 
     """
-    rows = int(counts.sum())
-    if not rows:
+
+    rows: int = 0
+    sure: int = 0
+    spread: int = 0
+
+    def __add__(self, other: Confidence) -> Confidence:
+        return Confidence(self.rows + other.rows, self.sure + other.sure, self.spread + other.spread)
+
+    def less(self, before: Confidence) -> Confidence:
+        """What was added since."""
+        return Confidence(self.rows - before.rows, self.sure - before.sure, self.spread - before.spread)
+
+
+def expected_accuracy(confidence: Confidence) -> Metric | None:
+    """What the accuracy of a calibrated classifier should be by its own probabilities, without a label: an estimate.
+
+    Confidence-based performance estimation (CBPE, as NannyML's documentation defines it): a row is right with the
+    probability that its answer was given. It holds where probabilities are calibrated, under a shift of the inputs too,
+    and is blind where the meaning of the inputs has changed. The interval is that of chance alone, of a sum of
+    Bernoulli variables; it knows nothing of a bad calibration.
+    """
+    if not confidence.rows:
         return None
-    half = BINS // 2
-    sums = totals * UNIT
-    return float(((counts[:half] - sums[:half]).sum() + sums[half:].sum()) / rows)
+    value = confidence.sure * UNIT / confidence.rows
+    half = Z * sqrt(max(confidence.spread * UNIT, 0.0)) / confidence.rows
+    return Metric(value, max(value - half, 0.0), min(value + half, 1.0), confidence.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +211,8 @@ class Errors:
             ValueError: one is not finite, or absurdly far off.
         """
         sizes = np.abs(np.asarray(predictions, dtype=np.float64) - np.asarray(values, dtype=np.float64))
-        if not (sizes <= _LARGEST).all():
-            raise ValueError(f"an error is not finite, or larger than {_LARGEST:g}: is the value of the same unit?")
+        if not (sizes <= LARGEST).all():
+            raise ValueError(f"an error is not finite, or larger than {LARGEST:g}: is the value of the same unit?")
         squares = sizes * sizes
         return cls(len(sizes), _whole(sizes), _whole(squares), _whole(squares * squares))
 
@@ -216,29 +227,56 @@ class Errors:
 
 def mae(errors: Errors) -> Metric | None:
     """The mean size of an error."""
-    return _mean(errors.total, errors.squares, errors.rows)
+    return mean(errors.total, errors.squares, errors.rows)
 
 
 def rmse(errors: Errors) -> Metric | None:
     """The root of the mean square of an error; the interval is that of the mean square, its root taken."""
-    square = _mean(errors.squares, errors.fourths, errors.rows)
+    square = mean(errors.squares, errors.fourths, errors.rows)
     return square and Metric(sqrt(square.value), sqrt(square.low), sqrt(square.high), square.rows)
 
 
-def _share(times: int, rows: int) -> Metric | None:
-    return Metric(times / rows, *wilson(times, rows, Z), rows) if rows else None
+def loss_of(p: float) -> float:
+    """-log of the probability that the right label was given; of 1e-15 where it is less."""
+    return -log(max(p, _LEAST_P))
 
 
-def _mean(total: int, squares: int, rows: int) -> Metric | None:
-    """Of numbers that are not negative, with the interval of the central limit theorem."""
+def bin_of(p: float) -> int:
+    """Which of `BINS` a probability falls into."""
+    return min(int(p * BINS), BINS - 1)
+
+
+def whole(number: float) -> int:
+    """In whole `UNIT`s."""
+    return round(number / UNIT)
+
+
+def share(times: int, rows: int) -> Metric | None:
+    """A share of rows, with Wilson's interval (1927)."""
     if not rows:
         return None
-    mean = total * UNIT / rows
-    variance = max(squares * UNIT / rows - mean * mean, 0.0) * (rows / (rows - 1) if rows > 1 else 1.0)
+    value = times / rows
+    low, high = wilson(times, rows, Z)
+    return Metric(value, min(low, value), max(high, value), rows)  # which rounding may have moved past 0 or 1
+
+
+def mean(total: int, squares: int, rows: int) -> Metric | None:
+    """The mean of numbers that are not negative, with the interval of the central limit theorem.
+
+    Args:
+        total: their sum, in `UNIT`.
+        squares: the sum of their squares, likewise.
+        rows: how many.
+
+    """
+    if not rows:
+        return None
+    value = total * UNIT / rows
+    variance = max(squares * UNIT / rows - value * value, 0.0) * (rows / (rows - 1) if rows > 1 else 1.0)
     half = Z * sqrt(variance / rows)
-    return Metric(mean, max(mean - half, 0.0), mean + half, rows)
+    return Metric(value, max(value - half, 0.0), value + half, rows)
 
 
 def _whole(numbers: Floats) -> int:
     """The sum in whole `UNIT`s, each number rounded for itself: so sums of parts are those of the whole."""
-    return sum(round(number / UNIT) for number in numbers.tolist())
+    return sum(map(whole, numbers.tolist()))

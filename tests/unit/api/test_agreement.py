@@ -19,9 +19,10 @@ PERCENTS = st.from_regex(re.compile(r"[1-9][0-9]?(\.[0-9]{1,2})?%", re.ASCII), f
 
 def instances(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     """What `schema` accepts, in small; rules in CEL are obeyed where the operator relies on them (durations, percentages)."""
-    if any("duration(" in rule["rule"] for rule in schema.get("x-kubernetes-validations", ())):
+    is_text = schema.get("type") == "string"
+    if is_text and any("duration(" in rule["rule"] for rule in schema.get("x-kubernetes-validations", ())):
         return DURATIONS
-    if any("%" in rule["rule"] for rule in schema.get("x-kubernetes-validations", ())):
+    if is_text and any("%" in rule["rule"] for rule in schema.get("x-kubernetes-validations", ())):
         return PERCENTS
     if schema.get("x-kubernetes-int-or-string"):
         return st.integers(0, 2**40) | _texts(schema)
@@ -32,6 +33,7 @@ def instances(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     of_type = {
         "string": _texts,
         "integer": lambda node: st.integers(node.get("minimum", 0), node.get("maximum", 2**31)),
+        "number": lambda node: st.floats(node.get("minimum", -1e6), node.get("maximum", 1e6)),
         "boolean": lambda _: st.booleans(),
         "array": lambda node: st.lists(instances(node["items"]), max_size=2),
         "object": _objects,

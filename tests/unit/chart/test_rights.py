@@ -8,7 +8,16 @@ from itertools import product
 import pytest
 from hack.generated import ROOT
 
-from modelway.api.kinds import CHILD_KINDS, CONTROLLER_REVISION, EVENT, JOB, MODEL_DEPLOYMENT, OPTIONAL_KINDS, POD
+from modelway.api.kinds import (
+    CHILD_KINDS,
+    CONTROLLER_REVISION,
+    EVENT,
+    JOB,
+    MODEL_DEPLOYMENT,
+    OPTIONAL_KINDS,
+    POD,
+    SECRET,
+)
 
 WHOLE_LIFE = {"get", "list", "watch", "create", "patch", "update", "delete"}
 
@@ -36,16 +45,18 @@ def test_the_rights_are_those_for_the_kinds_that_the_code_knows(helm):
         (POD.group, POD.plural): {"list", "watch", "patch", "delete"},
         (JOB.group, JOB.plural): {"list", "watch"},
         (EVENT.group, EVENT.plural): {"create", "patch"},
+        (SECRET.group, SECRET.plural): {"create"},
     }
 
 
 @pytest.mark.parametrize("namespaces", [[], ["team-a", "team-b"]], ids=["all namespaces", "two namespaces"])
-def test_no_wildcard_no_secret_and_nothing_that_widens_rights(helm, namespaces):
+def test_no_wildcard_no_look_at_a_secret_and_nothing_that_widens_rights(helm, namespaces):
     roles = [obj for obj in helm.objects(watchNamespaces=namespaces) if obj["kind"] in {"Role", "ClusterRole"}]
     for role in roles:
         for (group, resource), verbs in granted(role["rules"]).items():
             assert "*" not in {group, resource, *verbs}
-            assert resource not in {"secrets", "pods/exec", "pods/eviction", "serviceaccounts", "serviceaccounts/token"}
+            assert resource not in {"pods/exec", "pods/eviction", "serviceaccounts", "serviceaccounts/token"}
+            assert resource != "secrets" or verbs == {"create"}
             assert group not in {"rbac.authorization.k8s.io", "admissionregistration.k8s.io", "apiextensions.k8s.io"}
             assert not verbs & {"escalate", "bind", "impersonate"}
 

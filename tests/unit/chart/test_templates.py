@@ -1,5 +1,6 @@
 """What the chart makes of its values."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -292,3 +293,14 @@ def test_a_service_account_of_the_users_own_gets_the_rights(helm):
     assert "ServiceAccount" not in {obj["kind"] for obj in objects}
     subjects = [subject for obj in objects for subject in obj.get("subjects", ())]
     assert {subject["name"] for subject in subjects} == {"theirs"}
+
+
+def test_alerts_and_the_dashboard_are_there_when_they_are_asked_for(helm, everything):
+    assert "PrometheusRule" not in helm.kinds()
+    rule = helm.one("PrometheusRule", **everything)
+    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    (group,) = rule["spec"]["groups"]
+    assert {"ModelDataDrift", "ModelStale", "ModelNotMonitored"} <= {one["alert"] for one in group["rules"]}
+    board = helm.one("ConfigMap", **everything)
+    assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(board["data"]["modelway-models.json"])["title"] == "modelway: health of models"

@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
 from modelway.api.kinds import CHILD_KINDS, DEPLOYMENT, MODEL_DEPLOYMENT, POD
 from modelway.controller.measuring import Measurer, UnreachableError
+from modelway.controller.monitoring import Collector
+from modelway.controller.monitoring_metrics import MonitoringMetrics
 from modelway.controller.reconciler import Reconciler
 from modelway.controller.rollout_metrics import RolloutMetrics
 from modelway.kube.errors import Conflict, Invalid, Unavailable
@@ -19,7 +21,7 @@ OWNER = Owner(NAMESPACE, NAME)
 KINDS = {kind.name: kind for kind in (MODEL_DEPLOYMENT, *CHILD_KINDS, POD)}
 
 
-async def nobody_answers(target):
+async def nobody_answers(target, *_):
     raise UnreachableError(f"{target.pod.name}: there is no network here")
 
 
@@ -42,6 +44,8 @@ class Stage:
             SETTINGS,
             Measurer(nobody_answers, on_news=lambda _: None, ask_metrics=nobody_answers),
             RolloutMetrics(self.registry),
+            Collector(nobody_answers, on_news=lambda _: None, clock=lambda: NOW),
+            MonitoringMetrics(self.registry),
             clock=lambda: self.seconds,
             now=lambda: NOW + timedelta(seconds=self.seconds),
         )
@@ -264,3 +268,12 @@ class TestMetrics:
         stage = Stage()
         await stage.settle()
         assert stage.registry.get_sample_value("modelway_rollout_decisions_total", {"result": "Promoted"}) == 1
+
+
+async def test_a_model_that_is_monitored_is_told_of_and_costs_nothing_at_rest():
+    stage = Stage(spec(monitoring={"slo": {"errorRate": "1%"}}))
+    await stage.settle()
+    assert stage.condition("DataDrift")["reason"] == "NotYetMeasured"
+    assert stage.condition("Degraded")["status"] == "Unknown"
+    assert 'modelway_monitoring_condition{condition="DataDrift"' in generate_latest(stage.registry).decode()
+    assert await stage.look() == []

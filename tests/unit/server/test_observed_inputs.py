@@ -259,7 +259,7 @@ async def test_a_reading_of_30_features_is_at_most_3_kilobytes(tmp_path):
 async def test_an_unknown_kind_is_refused(tmp_path):
     answer = ask(served(tmp_path), "/v1/observations", query=b"of=rows")
     assert answer.status == 400
-    assert orjson.loads(answer.body)["error"] == "of: expected answers, inputs, reference, got 'rows'"
+    assert orjson.loads(answer.body)["error"] == "of: expected answers, inputs, reference, quality, got 'rows'"
 
 
 async def test_before_the_model_is_there_nothing_can_be_told(tmp_path):

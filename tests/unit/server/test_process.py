@@ -9,9 +9,11 @@ import sys
 import threading
 import time
 
+import httpx
 import numpy as np
 import pytest
 
+from modelway.server.options import every_address
 from support.gated import gated_model
 from support.models import iris
 from support.server_process import server_process
@@ -329,6 +331,12 @@ def test_a_pickle_is_served_with_the_allow_list(pickles):
         asked = {"inputs": [tensor], "outputs": [{"name": "predict_proba"}]}
         probabilities = client.post("/v2/models/iris/infer", json=asked).json()["outputs"][0]["data"]
         assert probabilities == iris().estimator.predict_proba(iris().rows).ravel().tolist()
+
+
+def test_it_listens_on_ipv4_and_ipv6_by_default(gated):
+    with server_process(gated.folder, *gated.arguments, "--host", every_address()) as server:
+        for host in ("127.0.0.1", "[::1]"):
+            assert httpx.get(f"http://{host}:{server.port}/v2/health/live", trust_env=False).status_code == 200
 
 
 def test_a_port_in_use_is_told(model_folder, tmp_path, server):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from bench.drift_worlds import excess_spread, independent, reference, wobbling_mean
+from bench.drift_worlds import excess_spread, independent, reference, seasonal, shifted, wobbling_mean
 
 from modelway.stats.drift_distance import INDEPENDENT, Spread, distance
-from modelway.stats.drift_spread import BaselineError, learn_spread
+from modelway.stats.drift_spread import LEAST_WINDOWS, MOST_WINDOWS, Baseline, BaselineError, learn_spread, supposed
 
 WINDOWS = 288
 
@@ -69,3 +69,57 @@ def test_a_constant_difference_from_the_reference_is_not_learnt_as_usual():
 def test_what_nothing_can_be_learnt_from_is_told(windows, because):
     with pytest.raises(BaselineError, match=because):
         learn_spread(windows, ordered=True)
+
+
+def gathered(windows):
+    """What `Baseline` comes to of the same windows, one after the other."""
+    found = []
+    for feature in range(windows.shape[1]):
+        baseline = Baseline(np.zeros(windows.shape[2], np.int64))
+        for window in windows[:, feature]:
+            baseline = baseline.plus(window, ordered=True)
+        found.append(baseline.spread())
+    return Spread(np.array([one.mean for one in found]), np.array([one.variance for one in found]))
+
+
+@pytest.mark.parametrize("world", [excess_spread, wobbling_mean])
+@pytest.mark.parametrize("correlation", [0.001, 0.005, 0.02])
+def test_windows_one_after_the_other_show_what_all_at_once_do(world, correlation):
+    windows = world(correlation)(np.random.default_rng(5), 1000, WINDOWS)[:, :4]
+    one_by_one, at_once = gathered(windows), learnt(windows)
+    assert np.mean(one_by_one.mean) == pytest.approx(np.mean(at_once.mean), rel=0.15)
+    assert np.mean(one_by_one.variance) == pytest.approx(np.mean(at_once.variance), rel=0.5, abs=1e-6)
+
+
+def test_a_season_is_learnt_as_spread_although_its_windows_follow_each_other():
+    windows = seasonal(0.4)(np.random.default_rng(6), 1000, WINDOWS)[:, :3]
+    assert np.mean(gathered(windows).mean) == pytest.approx(np.mean(learnt(windows).mean), rel=0.3)
+
+
+def test_of_few_windows_no_spread_is_told():
+    baseline = Baseline(np.zeros(20, np.int64))
+    for window in independent(np.random.default_rng(7), 1000, LEAST_WINDOWS - 1)[:, 0]:
+        baseline = baseline.plus(window, ordered=True)
+    assert baseline.spread() is None
+    assert baseline.plus(np.full(20, 50), ordered=True).spread() is not None
+
+
+def test_a_baseline_is_complete_after_a_day():
+    baseline = Baseline(np.zeros(3, np.int64), windows=MOST_WINDOWS - 1)
+    assert not baseline.is_complete
+    assert baseline.plus(np.array([1, 2, 3]), ordered=True).is_complete
+
+
+@pytest.mark.parametrize("world", [excess_spread, wobbling_mean])
+def test_what_is_supposed_keeps_dependent_rows_quiet_until_their_spread_is_known(world):
+    rng = np.random.default_rng(8)
+    usual, windows = reference(rng), world(0.005)(rng, 1000, 200)
+    found = distance(usual, windows, supposed(20))
+    assert ((found.psi > 0.1) & (found.p * windows.shape[1] < 0.05)).mean() < 0.005
+
+
+def test_what_is_supposed_hides_no_large_drift():
+    rng = np.random.default_rng(9)
+    usual, windows = reference(rng), rng.multinomial(1000, shifted("mean", 0.3), size=200)
+    found = distance(usual[0], windows, supposed(20))
+    assert ((found.psi > 0.1) & (found.p * 30 < 0.05)).mean() > 0.95

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from modelway.stats import quality
-from modelway.stats.quality import BINS, Errors, Scores
+from modelway.stats.quality import Confidence, Errors, Scores
 
 RNG = np.random.default_rng(1)
 LABELS, PREDICTED = RNG.integers(0, 3, 500), RNG.integers(0, 3, 500)
@@ -52,7 +52,7 @@ def test_scores_are_merged_exactly(rows, cut):
         return Scores.of(np.array([p for p, _ in part]), np.array([label for _, label in part]))
 
     merged, whole = of(rows[:cut]) + of(rows[cut:]), of(rows)
-    assert (merged.counts.tolist(), merged.totals.tolist()) == (whole.counts.tolist(), whole.totals.tolist())
+    assert merged.counts.tolist() == whole.counts.tolist()
     assert (merged.loss, merged.loss_squares) == (whole.loss, whole.loss_squares)
 
 
@@ -87,10 +87,24 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
 
 
 def test_without_labels_the_accuracy_of_a_calibrated_classifier_is_estimated():
-    scores = Scores.of(P, TRUE)
-    estimated = quality.expected_accuracy(scores.counts.sum(axis=0), scores.totals.sum(axis=0))
-    assert estimated == pytest.approx(float(np.maximum(P, 1 - P).mean()), abs=1e-9)
-    assert estimated == pytest.approx(float(((P >= 0.5) == TRUE).mean()), abs=0.02)
+    sure = np.maximum(P, 1 - P)
+    seen = Confidence(len(P), sum(map(quality.whole, sure)), sum(map(quality.whole, sure * (1 - sure))))
+    estimated = quality.expected_accuracy(seen)
+    right = float(((P >= 0.5) == TRUE).mean())
+    assert estimated.value == pytest.approx(float(sure.mean()), abs=1e-9)
+    assert estimated.low < right < estimated.high
+    assert estimated.rows == len(P)
+
+
+def test_the_interval_of_an_estimate_holds_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(5)
+    held, runs = 0, 1000
+    for _ in range(runs):
+        sure = rng.uniform(0.5, 1.0, 200)
+        seen = Confidence(200, sum(map(quality.whole, sure)), sum(map(quality.whole, sure * (1 - sure))))
+        metric = quality.expected_accuracy(seen)
+        held += metric.low <= (rng.random(200) < sure).mean() <= metric.high
+    assert 0.93 < held / runs < 0.97
 
 
 def test_what_is_not_known_is_none():
@@ -100,7 +114,7 @@ def test_what_is_not_known_is_none():
     assert quality.auc(only_negative) is None
     assert quality.log_loss(Scores.of(np.array([]), [])) is None
     assert quality.mae(Errors()) is quality.rmse(Errors()) is None
-    assert quality.expected_accuracy(np.zeros(BINS, dtype=int), np.zeros(BINS, dtype=int)) is None
+    assert quality.expected_accuracy(Confidence()) is None
 
 
 @pytest.mark.parametrize("score", [-0.1, 1.1, math.nan])

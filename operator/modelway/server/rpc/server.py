@@ -169,6 +169,8 @@ async def _infer(service: Service, calls: _Calls, body: bytes, context: _Context
     answer = outcome if isinstance(outcome, Answer) else await outcome
     if answer.status != 200:
         await _abort(context, answer.status, answer.body.decode())
+    if answer.headers:
+        context.set_trailing_metadata(tuple(answer.headers.items()))
     return answer.body
 
 

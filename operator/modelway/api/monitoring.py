@@ -1,0 +1,125 @@
+"""`spec.monitoring`: what is watched of a model that answers, and what is too much.
+
+Read by `plan.monitoring`. No part of the revision, but for `quality`, of which pods have to know: giving, changing or
+removing anything else restarts no pod. docs/monitoring.md explains it to users, docs/statistics.md and its neighbours
+what the rates promise.
+"""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import ConfigDict, Field
+
+from modelway.api.base import Model, Rule, rules
+from modelway.api.monitoring_quality import Quality
+from modelway.api.rollout import Threshold
+from modelway.api.units import Duration, PartPercent
+
+DEFAULT_WINDOW: Final = "5m"
+DEFAULT_MIN_ROWS: Final = 500
+DEFAULT_MAX_PSI: Final = 0.1
+DEFAULT_WINDOWS: Final = 3
+DEFAULT_LEARN_FOR: Final = "24h"
+
+
+class Reference(Model):
+    """What is usual for the inputs and the answers, where the model's `modelway.json` does not say it."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                "!has(self.learnFor) || (duration(self.learnFor) >= duration('1m')"
+                " && duration(self.learnFor) <= duration('2160h'))",
+                "must be from 1m to 2160h (90 days)",
+                field=".learnFor",
+            ),
+        )
+    )
+
+    learn_for: Duration | None = None
+    """How long live rows are counted before what they show counts as usual; at least 10,000 rows in any case. Take in a
+    whole period of what comes and goes: a day, a week. Defaults to 24h."""
+
+
+class Drift(Model):
+    """When inputs or answers have drifted: all of it, in as many windows in a row."""
+
+    # The API server cuts the bound of a number to a whole one where it is given one, and lets a 0 pass.
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule("!has(self.maxPSI) || self.maxPSI >= 0.01", "must be 0.01 or more", field=".maxPSI"),
+        )
+    )
+
+    max_psi: Annotated[Annotated[float, Field(ge=0.01, le=10)] | None, Field(alias="maxPSI")] = None
+    """Corrected population stability index above which a difference matters: 0.1 is moderate, 0.25 large. Defaults to
+    0.1."""
+
+    windows: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Windows in a row that must show it, and as many without it end it. Defaults to 3."""
+
+
+class LatencyObjective(Model):
+    """How many of the answers must be how fast."""
+
+    threshold: Threshold
+    """What counts as slow. Only these values: they are what routers and servers count."""
+
+    percent: PartPercent
+    """Share of the requests that must take at most so long, such as `99%`."""
+
+
+class ServiceLevel(Model):
+    """What is promised of the answers, whether a rollout is on its way or not."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule("has(self.errorRate) || has(self.latency)", "give errorRate, latency or both"),
+        )
+    )
+
+    error_rate: PartPercent | None = None
+    """Most of the requests that may fail: 5xx, timeouts and connections that broke."""
+
+    latency: LatencyObjective | None = None
+    """How fast answers must be."""
+
+
+class Monitoring(Model):
+    """What is watched of the revision that serves. Conditions tell what is found; `Ready` stays what it is."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                "!has(self.window) || (duration(self.window) >= duration('10s')"
+                " && duration(self.window) <= duration('24h'))",
+                "must be from 10s to 24h",
+                field=".window",
+            ),
+        )
+    )
+
+    window: Duration | None = None
+    """How much time is looked at together. The pods are read once in it. Defaults to 5m."""
+
+    min_rows: Annotated[int, Field(ge=100, le=1_000_000_000)] | None = None
+    """Rows of a window without which nothing is said of it: neither alarm nor all-clear. Defaults to 500."""
+
+    reference: Reference | None = None
+    """What is usual, where the model does not say it itself."""
+
+    drift: Drift | None = None
+    """When inputs or answers have drifted. Left out: by the defaults of its fields."""
+
+    slo: ServiceLevel | None = None
+    """What is promised of the answers; condition `Degraded`. Left out: not watched."""
+
+    quality: Quality | None = None
+    """What labels must say of the predictions; condition `PerformanceDegraded`. Left out: not watched, and answers have
+    no ids. Giving or removing it restarts the pods."""
+
+    max_model_age: Duration | None = None
+    """Age since `model.trainingTime` from which on the model is stale; condition `ModelStale`. Left out: never."""
+
+    features: Literal["Show", "Hide"] | None = None
+    """`Hide`: features are told by their number, `feature 3`, and not by their name, in conditions, events and metrics.
+    Defaults to Show."""

@@ -1,0 +1,210 @@
+"""Reads a pod of our model server for monitoring: what it was asked, what it answered, and how well.
+
+Called by `monitoring.Collector`, which bounds how many are read at once. What comes is checked before anything is
+concluded from it: a pod's address may belong to another pod by now, and a model server may be of another version than
+the operator. A pod's counts of inputs and answers are of one process: where it began anew in between, it is read again
+in the next round.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import aiohttp
+import numpy as np
+import orjson
+
+from modelway.api.observations import FORMAT, PATH
+from modelway.controller.measuring import UnreachableError
+from modelway.plan.monitoring.packing import Held
+from modelway.plan.monitoring.readings import Layout, PodReading, Served, WatchedPod, Watching
+from modelway.plan.pods import HTTP_PORT
+from modelway.stats.drift_reference import LONGEST_NAME, MOST_FEATURES, ReferenceRefusedError, from_record
+
+_SECONDS: Final = 5.0
+"""For one pod; it answers in milliseconds."""
+KEEPALIVE_SECONDS: Final = 1.0
+"""That a connection without a request is kept for."""
+_MOST_BYTES: Final = 4 * 2**20
+"""Of an answer: 100 features on a grid of a thousand cells, with counts of six digits, are less than one."""
+_METRICS: Final = "/metrics"
+_SAMPLE: Final = re.compile(
+    rb"^modelway_server_(?P<name>requests_total|request_duration_seconds_bucket)"
+    rb"\{(?P<labels>[^}]*)\} (?P<value>[0-9.e+]+)$",
+    re.MULTILINE,
+)
+_LABEL: Final = re.compile(rb'(\w+)="([^"]*)"')
+_OTHER: Final = b"other"
+"""The protocol of what is no prediction: probes, scrapes, these readings."""
+
+
+class Observed:
+    """Reads the model servers of one cluster.
+
+    Args:
+        session: makes the requests.
+        clock: gives the time in UTC.
+        port: on which the servers listen.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, *, clock: Callable[[], datetime], port: int = HTTP_PORT) -> None:
+        self._session = session
+        self._clock = clock
+        self._port = port
+        self._timeout = aiohttp.ClientTimeout(total=_SECONDS)
+
+    async def read(
+        self, pod: WatchedPod, wanted: Watching, layouts: Mapping[str, Layout]
+    ) -> tuple[PodReading, Layout | None]:
+        """Read one pod; and what its counts mean, where that is none of `layouts`.
+
+        Raises:
+            UnreachableError: it did not answer, or not what a model server of its revision answers.
+        """
+        try:
+            return await self._read(pod, wanted, layouts)
+        except TimeoutError:
+            raise _unreachable(pod, f"no answer within {_SECONDS:g} s") from None
+        except (aiohttp.ClientError, OSError, _AnswerError) as error:
+            raise _unreachable(pod, str(error) or type(error).__name__) from error
+
+    async def _read(
+        self, pod: WatchedPod, wanted: Watching, layouts: Mapping[str, Layout]
+    ) -> tuple[PodReading, Layout | None]:
+        taken_at = self._clock()
+        answers = _document(await self._get(pod, PATH), PATH, pod.revision)
+        inputs = _document(await self._get(pod, f"{PATH}?of=inputs"), f"{PATH}?of=inputs", pod.revision)
+        if inputs["epoch"] != answers["epoch"]:
+            raise _AnswerError("it began anew while it was read")
+        served = _served(await self._get(pod, _METRICS)) if wanted.served else None
+        quality = await self._quality(pod) if wanted.quality else None
+        layout = layouts.get(str(inputs["layout"]))
+        is_known = layout is not None
+        if layout is None:
+            layout = _layout(await self._get(pod, f"{PATH}?of=reference"))
+        reading = PodReading(
+            of=pod,
+            taken_at=taken_at,
+            epoch=str(inputs["epoch"]),
+            layout=layout.id,
+            inputs=_counts(inputs["features"], layout),
+            rows=_whole(inputs["rows"]),
+            skipped=_whole(inputs["skipped"]),
+            refused=_whole(inputs["refused"]),
+            answers=_named(answers["answers"]),
+            usual_answers=_named(answers.get("reference") or {}),
+            served=served,
+            quality=quality,
+        )
+        return reading, None if is_known else layout
+
+    async def _quality(self, pod: WatchedPod) -> Mapping[str, Any] | None:
+        """What labels say; None of a pod that takes none, made before that was asked for."""
+        path = f"{PATH}?of=quality"
+        try:
+            said = orjson.loads(await self._get(pod, path))
+        except (ValueError, _AnswerError):
+            return None
+        is_document = isinstance(said, dict) and isinstance(said.get("format"), int)
+        return said if is_document and said.get("revision") == pod.revision else None
+
+    async def _get(self, pod: WatchedPod, path: str) -> bytes:
+        host = f"[{pod.address}]" if ":" in pod.address else pod.address
+        url = f"http://{host}:{self._port}{path}"
+        async with self._session.get(url, timeout=self._timeout, allow_redirects=False) as answer:
+            body = bytearray()
+            async for chunk in answer.content.iter_any():
+                body += chunk
+                if len(body) > _MOST_BYTES:
+                    raise _AnswerError(f"{path} is larger than {_MOST_BYTES} bytes")
+        if answer.status == 404:
+            told = f"it has no {path}: it is of another version than the operator, or runs with --no-observe"
+            raise _AnswerError(told)
+        if answer.status != 200:
+            raise _AnswerError(f"{path} was answered with status {answer.status}")
+        return bytes(body)
+
+
+class _AnswerError(Exception):
+    """What was answered is of no use."""
+
+
+def _document(body: bytes, path: str, revision: str) -> dict[str, Any]:
+    """An answer of the form and revision that is expected; its fields are checked by whoever takes them."""
+    try:
+        said = orjson.loads(body)
+    except ValueError as error:
+        raise _AnswerError(f"{path}: {error}") from None
+    if not isinstance(said, dict) or said.get("format") != FORMAT:
+        told = said.get("format") if isinstance(said, dict) else None
+        raise _AnswerError(f"it counts in format {told}, the operator in {FORMAT}; bring both to one version")
+    if said.get("revision") != revision:
+        raise _AnswerError(f"revision {said.get('revision') or 'unknown'} answered at its address, not {revision}")
+    wanted = {"epoch", "layout", "features", "rows", "skipped", "refused"} if "inputs" in path else {"epoch", "answers"}
+    if missing := sorted(wanted - said.keys()):
+        raise _AnswerError(f"{path}: {missing[0]} is missing")
+    return said
+
+
+def _layout(body: bytes) -> Layout:
+    """What `?of=reference` tells."""
+    try:
+        said = orjson.loads(body)
+        told, features = str(said["layout"]), said["features"]
+        names = tuple(str(one["name"])[:LONGEST_NAME] for one in features[:MOST_FEATURES])
+        if not said["learning"]:
+            return Layout(told, names, from_record(said) if names else ())
+        return Layout(told, names, None, frozenset(at for at, one in enumerate(features) if one["kind"] == "texts"))
+    except (KeyError, TypeError, ValueError, ReferenceRefusedError) as error:
+        raise _AnswerError(f"{PATH}?of=reference cannot be read: {error!r}") from None
+
+
+def _counts(features: Any, layout: Layout) -> Held:
+    try:
+        parts = [np.array(one, dtype=np.int64) for one in features]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _AnswerError(f"{PATH}?of=inputs: features: {error}") from None
+    if tuple(part.shape for part in parts) != tuple((size,) for size in layout.sizes()):
+        raise _AnswerError(f"{PATH}?of=inputs: features: not as many numbers as its layout {layout.id} has")
+    return Held.of(np.concatenate(parts)) if parts else Held()
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise _AnswerError(f"{PATH}?of=inputs: {value!r} is no count")
+    return value
+
+
+def _named(counts: Any) -> dict[str, int]:
+    if not isinstance(counts, dict) or any(type(count) is not int or count < 0 for count in counts.values()):
+        raise _AnswerError(f"{PATH}: answers: whole numbers by their bin are needed")
+    return counts
+
+
+def _served(body: bytes) -> Served:
+    """How predictions were answered, from the server's own metrics.
+
+    Requests are those that were timed. Failed ones are answers of 5xx; what was refused for its form, 4xx, is the
+    client's doing.
+    """
+    failed = 0
+    at_most: Counter[int] = Counter()
+    requests = 0
+    for sample in _SAMPLE.finditer(body):
+        labels = dict(_LABEL.findall(sample["labels"]))
+        if labels.get(b"protocol") == _OTHER:
+            continue
+        value = int(float(sample["value"]))
+        if sample["name"] == b"requests_total":
+            failed += value if labels.get(b"code", b"").startswith(b"5") else 0
+        elif labels.get(b"le") == b"+Inf":
+            requests += value
+        else:
+            at_most[round(float(labels.get(b"le", b"0")) * 1000)] += value
+    return Served(requests, min(failed, requests), tuple(sorted(at_most.items())))
+
+
+def _unreachable(pod: WatchedPod, reason: str) -> UnreachableError:
+    return UnreachableError(f"pod {pod.pod.name}: {reason}")

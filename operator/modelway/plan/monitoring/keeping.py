@@ -1,0 +1,208 @@
+"""The watch as text, for the ConfigMap `<name>-monitoring`: what outlives the operator. Pure.
+
+No name of a feature is in it and no category that a client has sent: features are told apart by their place. What
+cannot be read, or is of another format, is none at all: then the watch begins anew.
+"""
+
+import base64
+import zlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+import orjson
+
+from modelway.plan.monitoring import quality
+from modelway.plan.monitoring.counting import Mark
+from modelway.plan.monitoring.family import Family, Standing
+from modelway.plan.monitoring.issues import Issue
+from modelway.plan.monitoring.packing import Held, packed, parts, unpacked
+from modelway.plan.monitoring.readings import Served
+from modelway.plan.monitoring.watch import Watch
+from modelway.plan.rollout.answers import Bins
+from modelway.stats.counts import Ints
+from modelway.stats.drift import Streak
+from modelway.stats.drift_reference import Feature, from_record, to_record
+from modelway.stats.drift_spread import Baseline
+
+FORMAT: Final = 1
+"""Raised with every change that gives written watches another meaning."""
+MOST_BYTES: Final = 700_000
+"""A ConfigMap holds 1 MiB. Of more pods than fit the marks are left out: then a restart of the operator loses a
+window."""
+
+_SUMS: Final = ("windows", "compared", "rows", "rows_squared", "free", "excess", "excess_squared", "square")
+
+
+def content_of(watch: Watch) -> str:
+    """The written form, as JSON."""
+    plain = {
+        "format": FORMAT,
+        "of": watch.of,
+        "began": watch.began_at.isoformat(),
+        "closed": watch.closed_at.isoformat(),
+        "trained": watch.trained_at.isoformat() if watch.trained_at is not None else None,
+        "layout": watch.layout,
+        "totals": [watch.windows, watch.gaps, watch.rows, watch.skipped, watch.refused],
+        "marks": {uid: _of_mark(mark) for uid, mark in watch.marks.items()},
+        "routers": {uid: [mark.epoch, list(mark.served)] for uid, mark in watch.routers.items()},
+        "pool": [watch.pool.size, packed(watch.pool.all())],
+        "learnt": None if watch.learnt is None else _of_features(watch.learnt),
+        "inputs": None if watch.inputs is None else _of_standings(watch.inputs.standings),
+        "answerPool": _squeezed(watch.answer_pool),
+        "bins": None if watch.bins is None else watch.bins.to_record(),
+        "usualAnswers": None if watch.answers is None else _of_features(watch.answers.usual),
+        "answers": None if watch.answers is None else _of_standings(watch.answers.standings),
+        "issues": [[*key, one.share, one.usual, one.factor, one.calm] for key, one in sorted(watch.issues.items())],
+        "served": [list(one) for one in watch.served],
+        "quality": quality.content_of(watch.quality),
+    }
+    content = orjson.dumps(plain)
+    if len(content) > MOST_BYTES:
+        content = orjson.dumps(plain | {"marks": {}, "routers": {}, "began": plain["closed"]})
+    return content.decode()
+
+
+def watch_from(content: str) -> Watch | None:
+    """What `content_of` wrote; None when it cannot be read. What is usual for inputs comes with the next readings."""
+    try:
+        return _read(orjson.loads(content), content)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return None  # of JSON and of records: all are ValueErrors
+
+
+def _read(plain: Mapping[str, Any], content: str) -> Watch | None:
+    if plain["format"] != FORMAT:
+        return None
+    learnt = None if plain["learnt"] is None else _features_from(plain["learnt"])
+    inputs = None if plain["inputs"] is None else _standings_from(plain["inputs"])
+    usual = None if plain["usualAnswers"] is None else _features_from(plain["usualAnswers"])
+    answers = None if plain["answers"] is None else _standings_from(plain["answers"])
+    windows, gaps, rows, skipped, refused = map(int, plain["totals"])
+    trained = plain["trained"]
+    return Watch(
+        of=str(plain["of"]),
+        began_at=datetime.fromisoformat(plain["began"]),
+        closed_at=datetime.fromisoformat(plain["closed"]),
+        trained_at=None if trained is None else datetime.fromisoformat(trained),
+        layout=str(plain["layout"]),
+        windows=windows,
+        gaps=gaps,
+        rows=rows,
+        skipped=skipped,
+        refused=refused,
+        marks={str(uid): _mark_from(mark) for uid, mark in plain["marks"].items()},
+        routers={str(uid): Mark(str(epoch), served=_served(of)) for uid, (epoch, of) in plain["routers"].items()},
+        pool=Held.of(unpacked(plain["pool"][1], int(plain["pool"][0]))),
+        learnt=learnt,
+        inputs=None if inputs is None else Family(learnt or (), inputs),
+        answer_pool=_spread_out(plain["answerPool"]),
+        bins=None if plain["bins"] is None else Bins.from_record(plain["bins"]),
+        answers=None if answers is None or usual is None else Family(usual, answers),
+        issues={
+            (int(place), str(kind)): Issue(float(part), float(before), float(factor), int(calm))
+            for place, kind, part, before, factor, calm in plain["issues"]
+        },
+        served=tuple(map(_served, plain["served"])),
+        quality=quality.state_from(plain["quality"]),
+        written=content,
+    )
+
+
+def _of_mark(mark: Mark) -> list[Any]:
+    counts = np.concatenate([[mark.rows, mark.skipped, mark.refused], mark.inputs.all()])
+    return [
+        mark.epoch,
+        mark.layout,
+        counts.size,
+        packed(counts),
+        _squeezed(mark.answers),
+        list(mark.served),
+        mark.is_last,
+    ]
+
+
+def _mark_from(plain: list[Any]) -> Mark:
+    epoch, layout, size, counts, answers, served, is_last = plain
+    numbers = unpacked(counts, int(size))
+    rows, skipped, refused = numbers[:3].tolist()
+    return Mark(
+        epoch=str(epoch),
+        layout=str(layout),
+        inputs=Held.of(numbers[3:]),
+        rows=rows,
+        skipped=skipped,
+        refused=refused,
+        answers=_spread_out(answers),
+        served=_served(served),
+        is_last=bool(is_last),
+    )
+
+
+def _served(plain: Sequence[Any]) -> Served:
+    requests, failed, at_most = plain
+    return Served(int(requests), int(failed), tuple((int(bound), int(count)) for bound, count in at_most))
+
+
+def _squeezed(answers: Mapping[str, int]) -> str:
+    """Answers as text; the names of classes are those of the model."""
+    plain = orjson.dumps(dict(answers), option=orjson.OPT_SORT_KEYS)
+    return base64.b64encode(zlib.compress(plain, level=3)).decode()
+
+
+def _spread_out(text: str) -> dict[str, int]:
+    engine = zlib.decompressobj()
+    try:
+        plain = orjson.loads(engine.decompress(base64.b64decode(text, validate=True), MOST_BYTES))
+    except zlib.error as error:
+        raise ValueError(f"damaged: {error}") from error
+    return {str(key): int(count) for key, count in plain.items()}
+
+
+def _of_features(features: Sequence[Feature | None]) -> list[Any]:
+    """Without their names."""
+    return [None if one is None else to_record([one])["features"][0] | {"name": ""} for one in features]
+
+
+def _features_from(plain: Sequence[Any]) -> tuple[Feature | None, ...]:
+    return tuple(
+        None if one is None else from_record({"features": [one | {"name": str(place)}]})[0]
+        for place, one in enumerate(plain)
+    )
+
+
+def _of_standings(standings: Sequence[Standing]) -> dict[str, Any]:
+    """Pools of all baselines together: one by one they would hardly be smaller packed than not."""
+    pools = [one.baseline.pool for one in standings if one.baseline is not None]
+    each = [
+        [one.streak.moved, one.streak.quiet, one.streak.alarm, one.silent, one.psi, _of_baseline(one.baseline)]
+        for one in standings
+    ]
+    return {"each": each, "pools": packed(np.concatenate(pools)) if pools else ""}
+
+
+def _of_baseline(baseline: Baseline | None) -> list[Any] | None:
+    if baseline is None:
+        return None
+    return [baseline.pool.size, *(getattr(baseline, name) for name in _SUMS)]
+
+
+def _standings_from(plain: Mapping[str, Any]) -> tuple[Standing, ...]:
+    each = plain["each"]
+    sizes = [int(baseline[0]) for *_, baseline in each if baseline is not None]
+    pools = iter(parts(unpacked(plain["pools"], sum(sizes)), sizes) if sizes else ())
+    return tuple(
+        Standing(
+            Streak(int(moved), int(quiet), bool(alarm)),
+            int(silent),
+            None if psi is None else float(psi),
+            None if baseline is None else _baseline_from(next(pools), baseline),
+        )
+        for moved, quiet, alarm, silent, psi, baseline in each
+    )
+
+
+def _baseline_from(pool: Ints, plain: Sequence[Any]) -> Baseline:
+    _, windows, compared, *sums = plain
+    return Baseline(pool, int(windows), int(compared), *map(float, sums))

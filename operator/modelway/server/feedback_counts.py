@@ -1,0 +1,247 @@
+"""What one worker has counted of labels and of answers with an id: `stats.quality_counts` says what it means.
+
+Bounded: there are as many windows as labels may be late by, and with `MOST_ENTRIES` no more labels are taken until
+windows have gone. Counts never fall; those of windows for which no label can come any more are dropped. Used from one
+event loop.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from modelway.server.receipt import BINARY, SEVERAL, VALUE, Prediction, Receipt, class_mark, class_name
+from modelway.stats.quality import LARGEST, UNIT, bin_of, loss_of, whole
+from modelway.stats.quality_counts import HORIZON, OTHER, Place, age_of
+
+MOST_ENTRIES: Final = 2**18
+"""Numbers that are counted one by one, in all places together."""
+_PLACE: Final = 8
+"""Entries that a place takes for itself."""
+MOST_CLASSES: Final = 100
+LONGEST_CLASS: Final = 64
+"""Characters of a class's name; longer ones are told as `OTHER`."""
+OUTCOMES: Final = ("accepted", "duplicate", "late", "unknown", "forged", "unfit", "full")
+"""What may become of a label."""
+
+Truth = tuple[str | None, float | None]
+"""What was sent for a row: the name of its class, or its value."""
+
+
+class UnfitError(Exception):
+    """A label that cannot be compared with its prediction; the message says why."""
+
+
+class FullError(Exception):
+    """There is no room for another count."""
+
+
+@dataclass(slots=True)
+class _Cell:
+    rows: int = 0
+    right: int = 0
+    pairs: dict[str, dict[str, int]] = field(default_factory=dict)
+    bins: tuple[dict[int, int], dict[int, int]] = field(default_factory=lambda: ({}, {}))
+    loss: int = 0
+    loss_squares: int = 0
+    errors: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+
+    def told(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"rows": self.rows}
+        if self.pairs:
+            told |= {"right": self.right, "pairs": self.pairs}
+        if any(self.bins):
+            no, yes = (sorted(one.items()) for one in self.bins)
+            told["scores"] = {"no": no, "yes": yes, "loss": str(self.loss), "squares": str(self.loss_squares)}
+        rows, total, squares, fourths = self.errors
+        if rows:
+            told["errors"] = {"rows": rows, "total": str(total), "squares": str(squares), "fourths": str(fourths)}
+        return told
+
+
+class FeedbackCounts:
+    """The counts.
+
+    Args:
+        window: seconds of a window.
+        classes: the model's, whose names are told.
+
+    """
+
+    def __init__(self, window: float, classes: tuple[object, ...] = ()) -> None:
+        self.window = window
+        self.outcomes = dict.fromkeys(OUTCOMES, 0)
+        self._cells: dict[Place, _Cell] = {}
+        self._answered: dict[tuple[str, int], list[int]] = {}
+        self._names: dict[str, str] = {}
+        self._by_mark: dict[int, str] = {}
+        self._entries = 0
+        for one in classes[:MOST_CLASSES]:
+            self._named(class_name(one))
+
+    def answered(self, given: Iterable[Receipt]) -> None:
+        """Ids were given for these."""
+        together: dict[tuple[str, int], list[float]] = {}
+        for receipt in given:
+            prediction = receipt.prediction
+            key = (receipt.revision, int(receipt.time // self.window))
+            counts = self._answered.get(key)
+            if counts is None:
+                counts = self._answered[key] = [0, 0, 0, 0]
+            counts[0] += prediction.rows
+            if prediction.kind == SEVERAL:
+                together.setdefault(key, []).extend(prediction.numbers)
+            elif prediction.kind == BINARY:
+                second = prediction.second
+                rows = zip(prediction.classes, prediction.numbers, strict=True)
+                together.setdefault(key, []).extend(p if mark == second else 1.0 - p for mark, p in rows)
+        for key, sure in together.items():
+            _add_sure(self._answered[key], np.array(sure))
+
+    def is_late(self, when: float, now: float) -> bool:
+        """Whether labels for a prediction of `when` come too late."""
+        return now // self.window - when // self.window >= HORIZON
+
+    def check(self, prediction: Prediction, row: int, truth: Truth) -> None:
+        """Raise UnfitError where a label cannot be compared with this row's prediction."""
+        label, value = truth
+        if value is not None:
+            if prediction.kind != VALUE:
+                raise UnfitError('the prediction is a class: send "label" instead of "value"')
+            if not abs(prediction.numbers[row] - value) <= LARGEST:
+                raise UnfitError(
+                    "the prediction and the value cannot be subtracted; one is no number, or absurdly large"
+                )
+        elif prediction.kind == VALUE:
+            if _as_second(label) is None:
+                raise UnfitError('the prediction is a number: send "value", or a label of 0 or 1 for a probability')
+            if not 0.0 <= prediction.numbers[row] <= 1.0:
+                raise UnfitError('the prediction is a number and no probability: send "value" instead of "label"')
+
+    def add(self, receipt: Receipt, row: int, truth: Truth, now: float) -> None:
+        """Count a label that `check` has let pass. Raises FullError, with nothing counted, where there is no room."""
+        age = min(age_of(now - receipt.time, self.window), HORIZON.bit_length() - 1)
+        place = Place(receipt.revision, int(receipt.time // self.window), age)
+        if self._entries + _PLACE + 2 > MOST_ENTRIES:
+            raise FullError
+        cell = self._cells.get(place)
+        if cell is None:
+            self._entries += _PLACE
+            cell = self._cells[place] = _Cell()
+        label, value = truth
+        prediction = receipt.prediction
+        if value is not None:
+            _add_error(cell, prediction.numbers[row] - value)
+        elif label is not None:
+            self._add_class(cell, prediction, row, label)
+        cell.rows += 1
+
+    def _add_class(self, cell: _Cell, prediction: Prediction, row: int, label: str) -> None:
+        kind = prediction.kind
+        if kind == VALUE:
+            p = prediction.numbers[row]
+            was, right = _as_second(label) is True, (p >= 0.5) is _as_second(label)
+            self._add_pair(cell, "1" if was else "0", "1" if p >= 0.5 else "0")
+        else:
+            mark = prediction.classes[row]
+            right = class_mark(label) == mark
+            named = self._named(label)
+            self._add_pair(cell, named, named if right else self._by_mark.get(mark, f"#{mark:08x}"))
+            was = class_mark(label) == prediction.second
+            p = prediction.numbers[row] if kind == BINARY else -1.0
+        cell.right += right
+        if 0.0 <= p <= 1.0:
+            bins = cell.bins[was]
+            place = bin_of(p)
+            self._entries += place not in bins
+            bins[place] = bins.get(place, 0) + 1
+            loss = loss_of(p if was else 1.0 - p)
+            cell.loss += whole(loss)
+            cell.loss_squares += whole(loss * loss)
+
+    def _add_pair(self, cell: _Cell, label: str, predicted: str) -> None:
+        row = cell.pairs.setdefault(label, {})
+        self._entries += predicted not in row
+        row[predicted] = row.get(predicted, 0) + 1
+
+    def _named(self, name: str) -> str:
+        """The name under which a class is told."""
+        found = self._names.get(name)
+        if found is None:
+            if len(self._names) >= MOST_CLASSES or len(name) > LONGEST_CLASS:
+                return OTHER
+            found = self._names[name] = name
+            self._by_mark[class_mark(name)] = name
+        return found
+
+    def drop(self, now: float) -> None:
+        """Forget windows for which labels come too late by now."""
+        first = int(now // self.window) - HORIZON
+        for place in [place for place in self._cells if place.window <= first]:
+            cell = self._cells.pop(place)
+            self._entries -= _PLACE + sum(map(len, cell.pairs.values())) + sum(map(len, cell.bins))
+        for key in [key for key in self._answered if key[1] <= first]:
+            del self._answered[key]
+
+    def told(self) -> dict[str, Any]:
+        """As `stats.quality_counts.QualityCounts` writes it."""
+        return {
+            "outcomes": {name: times for name, times in self.outcomes.items() if times},
+            "answered": [
+                {"revision": revision, "window": window, "rows": rows, "scored": scored}
+                | {"sure": str(sure), "spread": str(spread)}
+                for (revision, window), (rows, scored, sure, spread) in self._answered.items()
+            ],
+            "labelled": [place._asdict() | cell.told() for place, cell in self._cells.items()],
+        }
+
+    def resume(self, told: Mapping[str, Any]) -> None:
+        """Go on from where another worker has stopped; `told` is what it told last."""
+        self.outcomes |= told["outcomes"]
+        for one in told["answered"]:
+            counts = [one["rows"], one["scored"], int(one["sure"]), int(one["spread"])]
+            self._answered[one["revision"], one["window"]] = counts
+        for one in told["labelled"]:
+            cell = _resumed(one)
+            self._cells[Place(one["revision"], one["window"], one["age"])] = cell
+            self._entries += _PLACE + sum(map(len, cell.pairs.values())) + sum(map(len, cell.bins))
+            for label in cell.pairs:
+                self._named(label)
+
+
+def _resumed(told: Mapping[str, Any]) -> _Cell:
+    scores, errors = told.get("scores", {}), told.get("errors", {})
+    return _Cell(
+        told["rows"],
+        told.get("right", 0),
+        told.get("pairs", {}),
+        (dict(scores.get("no", ())), dict(scores.get("yes", ()))),
+        int(scores.get("loss", 0)),
+        int(scores.get("squares", 0)),
+        [errors.get("rows", 0), *(int(errors.get(name, 0)) for name in ("total", "squares", "fourths"))],
+    )
+
+
+def _add_sure(counts: list[int], sure: NDArray[np.float64]) -> None:
+    """Add rows by the probabilities of the classes that were answered."""
+    sure = sure[(sure >= 0.0) & (sure <= 1.0)]
+    counts[1] += len(sure)
+    for place, values in ((2, sure), (3, sure * (1.0 - sure))):
+        counts[place] += int(np.rint(values / UNIT).astype(np.int64).sum())
+
+
+def _as_second(label: str | None) -> bool | None:
+    """Whether a label is the second of two classes, by the names that two have where nobody named them."""
+    return {"1": True, "true": True, "0": False, "false": False}.get(label or "")
+
+
+def _add_error(cell: _Cell, error: float) -> None:
+    size = abs(error)
+    square = size * size
+    errors = cell.errors
+    errors[0] += 1
+    errors[1] += whole(size)
+    errors[2] += whole(square)
+    errors[3] += whole(square * square)
