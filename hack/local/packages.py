@@ -33,6 +33,9 @@ FOR_IMAGES: Mapping[str, str] = MappingProxyType({"buildah": "buildah", "deboots
 FOR_METRICS: Mapping[str, str] = MappingProxyType({"prometheus": "prometheus"})
 """What tests ask for the counters of a rollout; its source takes long to build, for all the clouds in it."""
 
+FOR_DATABASES: Mapping[str, str] = MappingProxyType({"psql": "postgresql", "pg_ctlcluster": "postgresql"})
+"""What tests of batch runs over tables start."""
+
 _NO_SERVICES = Path("/usr/sbin/policy-rc.d")
 
 

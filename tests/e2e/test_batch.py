@@ -2,6 +2,7 @@
 
 import io
 import json
+from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,8 @@ from pyarrow import parquet
 
 from modelway.cli import main
 from support.deployments import SMALL, Bucket, Object, condition, status_of
+from support.gated_s3 import gated_s3
+from support.nights import ROWS_PER_SHARD, Killer, Nights
 
 FEATURES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 ROWS = 4000
@@ -104,3 +107,19 @@ def test_a_run_that_cannot_be_done_is_told_by_its_cause(kubectl, lake, monkeypat
         lambda: condition(kubectl, "failing", "BatchFailed").get("reason") == "ColumnMissing",
     )
     assert "width" in condition(kubectl, "failing", "BatchFailed")["message"]
+
+
+def test_pods_killed_and_evicted_while_they_write_change_no_byte(kubectl, environment, onnx_bytes, tmp_path) -> None:
+    """A sample of tests/faults/test_batch_faults.py."""
+    with gated_s3(tmp_path, urlsplit(environment["AWS_ENDPOINT_URL"]).hostname) as s3:
+        nights = Nights(kubectl, s3, "killed", shards=2)
+        nights.deploy(onnx_bytes)
+        day = "2026-11-21"
+        nights.fill(day)
+        with Killer(nights, times=2) as killer:
+            last = nights.run(day)
+        assert (last["result"], last["rows"]) == ("Succeeded", 2 * ROWS_PER_SHARD), last
+        assert dict(killer.ways) == {"killed": 2, "evicted": 2}
+        assert nights.is_complete(day)
+        assert list(nights.parts(day).values()) == nights.alone(day)
+        kubectl.run("delete", "mdep", "killed")

@@ -1,5 +1,5 @@
 """What was tried and how it ended goes into `bench/results/`: a table for people, when all of it was tried; and of
-rollouts a file for programs, of each fault when it was tried last.
+rollouts and batch runs a file for programs, of each fault when it was tried last.
 """
 
 import json
@@ -20,7 +20,8 @@ from support.trial import Load, Trial
 __all__ = ["bucket", "entrance", "environment", "iris", "kubectl", "onnx_bytes"]
 
 _RESULTS = Path(__file__).resolve().parents[2] / "bench" / "results"
-_TABLE, _ROLLOUTS = _RESULTS / "faults.md", _RESULTS / "faults-rollouts.json"
+_TABLE = _RESULTS / "faults.md"
+_KEPT = {"test_rollout": _RESULTS / "faults-rollouts.json", "test_batch": _RESULTS / "faults-batch.json"}
 _HEAD = """# Faults
 
 Written by `make test-faults`, which fails when one of these does not end as it should.
@@ -40,19 +41,20 @@ def tell(request: pytest.FixtureRequest) -> Iterator[list[str]]:
     has_passed = request.node.stash.get(_passed, False)
     if has_passed:
         _rows.append(f"| {title} | {'; '.join(seen)} | {time.monotonic() - began:.0f} |")
-    if request.node.path.name.startswith("test_rollout"):
-        _keep(request.node.name.removeprefix("test_"), "; ".join(seen) if has_passed else None)
+    for beginning, file in _KEPT.items():
+        if request.node.path.name.startswith(beginning):
+            _keep(file, request.node.name.removeprefix("test_"), "; ".join(seen) if has_passed else None)
 
 
-def _keep(fault: str, seen: str | None) -> None:
+def _keep(file: Path, fault: str, seen: str | None) -> None:
     """Write down what was seen of a fault; of one that did not end as it should, or was cut short, nothing."""
     if any(name.startswith("MODELWAY_FAULTS_") for name in os.environ):
         return
-    kept = json.loads(_ROLLOUTS.read_text()) if _ROLLOUTS.exists() else {}
+    kept = json.loads(file.read_text()) if file.exists() else {}
     kept.pop(fault, None)
     if seen is not None:
         kept[fault] = {"seen": seen, "on": datetime.now(UTC).date().isoformat()}
-    _ROLLOUTS.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n")
+    file.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n")
 
 
 @pytest.fixture(scope="module")

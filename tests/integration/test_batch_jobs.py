@@ -93,7 +93,36 @@ REFUSED = {
         "batchJobs[0].input.format",
         "Unsupported value",
     ),
-    "an unknown store": ({"input": {"uri": "gs://lake/x/"}}, "batchJobs[0].input.uri", "s3:// or pvc://"),
+    "a table that is none": (
+        {"input": {"uri": "postgresql://db/shop", "key": "id"}},
+        "batchJobs[0].input.uri",
+        "host, database and table",
+    ),
+    "a table with a password": (
+        {"output": {"uri": "postgresql://a:b@db/shop/tx"}},
+        "batchJobs[0].output.uri",
+        "no user or password",
+    ),
+    "a table without a key": (
+        {"input": {"uri": "postgresql://db:5432/shop/lake.tx/dt={date}"}},
+        "batchJobs[0].input.key",
+        "needed where the input is a table",
+    ),
+    "files with a key": ({"input": {"uri": "s3://lake/x/", "key": "id"}}, "batchJobs[0].input.key", "only there"),
+    "a table with a format": (
+        {"output": {"uri": "postgresql://db/shop/scores.tx", "format": "csv"}},
+        "batchJobs[0].output.format",
+        "is of files",
+    ),
+    "a key for a container": (
+        {
+            "input": {"uri": "postgresql://db/shop/tx", "key": "id"},
+            "container": {"image": "a"},
+        },
+        "batchJobs[0].input.key",
+        "built-in runner",
+    ),
+    "an unknown store": ({"input": {"uri": "gs://lake/x/"}}, "batchJobs[0].input.uri", "s3://, pvc://"),
     "a password": ({"input": {"uri": "s3://me:word@lake/x/"}}, "batchJobs[0].input.uri", "no user or password"),
     "unknown braces": ({"input": {"uri": "s3://lake/{day}/"}}, "batchJobs[0].input.uri", "no other braces"),
     "an unknown offset": ({"dateOffset": "-1d"}, "batchJobs[0].dateOffset", "must be a duration such as -24h"),

@@ -40,6 +40,9 @@ class MemoryStore:
     def list(self, prefix: str) -> list[Stored]:
         return [self._stored(key) for key in sorted(self.objects) if key.startswith(prefix)]
 
+    def find(self, key: str) -> Stored | None:
+        return self._stored(key) if key in self.objects else None
+
     def get(self, key: str) -> bytes | None:
         return self.objects.get(key)
 

@@ -27,6 +27,8 @@ Spot = Literal["Never", "Preferred", "Required"]
 ConcurrencyPolicy = Literal["Allow", "Forbid", "Replace"]
 
 MOST_SHARDS: Final = 10_000
+_DATABASE: Final = "postgresql://"
+_TABLE: Final = "^postgresql://[a-zA-Z0-9.-]+(:[0-9]{1,5})?/[^/]+/[^/=]+(/[^/=]+=[^/]*)*/?$"
 _ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern="^[^, ]([^,]*[^, ])?$")]
 """Passed on in lists with commas."""
 
@@ -63,8 +65,10 @@ class BatchInput(Model):
 
     uri: Annotated[str, _uri("the input")]
     """Where they are: a file, a folder with a slash at its end, or a pattern (`*`, `?`, and `**` over folders), in
-    `s3://bucket/…` or `pvc://claim/…` (mounted). `{date}` becomes the day, as 2026-11-20, and `{time}` the time of day,
-    as 1430. With `container` it may be anything that the image understands."""
+    `s3://bucket/…` or `pvc://claim/…` (mounted); or a table of PostgreSQL,
+    `postgresql://host:5432/database/schema.table/column=value`, of which the values pick rows. `{date}` becomes the
+    day, as 2026-11-20, and `{time}` the time of day, as 1430. With `container` it may be anything that the image
+    understands."""
 
     format: Format | None = None
     """How the files are written. Defaults to parquet; `csv` has a header line, `jsonl` an object a line, and both may
@@ -74,13 +78,19 @@ class BatchInput(Model):
     """CSV holds no line break inside quotes, so one file may be cut at any line. Defaults to false: CSV is cut between
     files only."""
 
+    key: _ColumnName | None = None
+    """Of a table: the column that tells its rows apart, by which it is cut into shards. An index on it makes that
+    quick."""
+
 
 class BatchOutput(Model):
     """What is written."""
 
     uri: Annotated[str, _uri("the output")]
-    """The folder for the results, in `s3://bucket/…` or `pvc://claim/…`; `{date}` and `{time}` as in the input. One
-    folder holds one run: an entry with a schedule needs a placeholder here, or its second run has nothing to do."""
+    """The folder for the results, in `s3://bucket/…` or `pvc://claim/…`; `{date}` and `{time}` as in the input. Or a
+    table of PostgreSQL, `postgresql://host:5432/database/schema.table/column={date}`, which is made where it is not
+    there; the values stand in each row. One folder, or value, holds one run: an entry with a schedule needs a
+    placeholder here, or its second run has nothing to do."""
 
     format: Format | None = None
     """How the files are written. Defaults to parquet."""
@@ -121,6 +131,28 @@ def _of_the_runner(field: str) -> Rule:
     )
 
 
+def _of_tables(side: str) -> tuple[Rule, ...]:
+    """What the runner knows of URIs, and what goes with a table."""
+    uri, is_table = f"self.{side}.uri", f"self.{side}.uri.startsWith('{_DATABASE}')"
+    return (
+        Rule(
+            f"has(self.container) || {uri}.matches('^(s3|pvc|postgresql)://')",
+            "must begin with s3://, pvc:// or postgresql://",
+            field=f".{side}.uri",
+        ),
+        Rule(
+            f"has(self.container) || !{is_table} || {uri}.matches('{_TABLE}')",
+            "must name host, database and table, and may pick rows: postgresql://host:5432/database/schema.table/dt={date}",
+            field=f".{side}.uri",
+        ),
+        Rule(
+            f"has(self.container) || !{is_table} || !has(self.{side}.format)",
+            "is of files: leave it out for a table",
+            field=f".{side}.format",
+        ),
+    )
+
+
 def _folder(uri: str) -> str:
     return f"({uri}.endsWith('/') ? {uri} : {uri} + '/')"
 
@@ -146,15 +178,17 @@ class BatchJob(Model):
                 "must not be the input, nor lie in it, nor hold it: a second run would read what the first one wrote",
                 field=".output.uri",
             ),
+            *_of_tables("input"),
+            *_of_tables("output"),
             Rule(
-                "has(self.container) || self.input.uri.matches('^(s3|pvc)://')",
-                "must begin with s3:// or pvc://",
-                field=".input.uri",
+                f"has(self.container) || self.input.uri.startsWith('{_DATABASE}') == has(self.input.key)",
+                "names the column that tells rows of a table apart: needed where the input is a table, only there",
+                field=".input.key",
             ),
             Rule(
-                "has(self.container) || self.output.uri.matches('^(s3|pvc)://')",
-                "must begin with s3:// or pvc://",
-                field=".output.uri",
+                "!(has(self.container) && has(self.input.key))",
+                "only of the built-in runner: with container, tell your image by args",
+                field=".input.key",
             ),
             _of_the_runner("rowsPerBatch"),
             _of_the_runner("columnMap"),
@@ -256,7 +290,8 @@ class BatchJob(Model):
 
     credentials_secret_ref: ObjectReference | None = None
     """Secret with the credentials for input and output, given as environment variables to the container that scores,
-    and to no other: the names are those of `spec.model.credentialsSecretRef`."""
+    and to no other: the names are those of `spec.model.credentialsSecretRef`, and for tables libpq's (`PGUSER`,
+    `PGPASSWORD`, `PGSSLMODE`)."""
 
     spot: Spot | None = None
     """Whether the pods run on nodes that may be taken away, which are the cheapest. Defaults to Preferred: on spot

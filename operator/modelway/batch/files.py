@@ -5,6 +5,7 @@ In folders, names that begin with `_` or `.` are left out, as Spark, Hive and py
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
@@ -15,6 +16,28 @@ COMPRESSIONS: Final = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz
 _WILD: Final = re.compile(r"[*?]")
 _TOKEN: Final = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+")
 _MEANING: Final = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+
+@dataclass(frozen=True, slots=True)
+class FileInput:
+    """Files as input. A `source.Input`."""
+
+    place: Place
+
+    @property
+    def is_cheap(self) -> bool:
+        return True
+
+    def find(self, shards: int) -> list[Stored]:
+        del shards  # what can be read by itself is found within files
+        return find(self.place)
+
+    def since(self, planned: Sequence[Stored]) -> tuple[list[str], list[str]]:
+        changed, late = difference(planned, find(self.place))
+        return changed, [self.shown(key) for key in late]
+
+    def shown(self, key: str) -> str:
+        return self.place.store.shown(key)
 
 
 def find(place: Place) -> list[Stored]:

@@ -17,15 +17,15 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from modelway.batch import files
 from modelway.batch import plan as planning
 from modelway.batch.errors import BatchError, ChangedError, Reason
+from modelway.batch.outputs import SUCCESS
 from modelway.batch.plan import Plan
-from modelway.batch.shard import Record, decode
+from modelway.batch.shard import Record, Run, decode
+from modelway.batch.source import Input
 from modelway.batch.store import Place, Store, Stored
 
 MANIFEST: Final = "_manifest.json"
-SUCCESS: Final = "_SUCCESS"
 FORMAT: Final = "modelway.dev/batch-manifest/1"
 _AT_ONCE: Final = 16
 _BLOCK: Final = 8 << 20
@@ -52,9 +52,9 @@ class Finished:
     rows_per_core_second: int | None = None
 
 
-def finish(output: Place, input_: Place, plan: Plan, *, max_failed_per_million: int) -> Finished:
+def finish(run: Run, input_: Input, *, max_failed_per_million: int) -> Finished:
     """Write manifest and `_SUCCESS` if all shards are done. Raises BatchError where they must not be written."""
-    store = output.store
+    output, plan, store = run.output, run.plan, run.output.store
     found = store.list(output.key(plan.record(0).rpartition("/")[0] + "/"))
     if len(found) < len(plan.shards):
         return Finished(len(found))
@@ -71,7 +71,7 @@ def finish(output: Place, input_: Place, plan: Plan, *, max_failed_per_million: 
         )
     late = check_input(input_, plan)
     manifest = _settled(output, _manifest(output, plan, records, rows, failed, late))
-    store.put(output.key(SUCCESS), _seal(manifest))
+    run.parts.publish(plan, rows - failed, _seal(manifest), run.scorer.schema())
     if late:
         _log.warning("files_came_late", files=len(late), first=late[0], remedy="score them into another output")
     return Finished(len(found), complete=True, rows=rows, failed_rows=failed, rows_per_core_second=_rate(records))
@@ -87,16 +87,16 @@ def begun(output: Place) -> Mapping[str, Any] | None:
     return document
 
 
-def check_input(input_: Place, plan: Plan) -> list[str]:
+def check_input(input_: Input, plan: Plan) -> list[str]:
     """Files that have come since the plan was made. Raises BatchError(INPUT_CHANGED) where a planned one is another."""
-    changed, late = files.difference(plan.files, files.find(input_))
+    changed, late = input_.since(plan.files)
     if changed:
         raise BatchError(
             Reason.INPUT_CHANGED,
             f"{len(changed)} files of the input were replaced or removed since the run was planned, "
-            f"{input_.store.shown(changed[0])} for one; name another output folder and run again",
+            f"{input_.shown(changed[0])} for one; name another output folder and run again",
         )
-    return [input_.store.shown(key) for key in late]
+    return late
 
 
 def _check_plan(output: Place, plan: Plan) -> None:

@@ -39,6 +39,14 @@ class FileSystem:
             raise _told(error) from error
         return sorted(found, key=lambda stored: stored.key)
 
+    def find(self, key: str) -> Stored | None:
+        try:
+            return _stored(key)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _told(error) from error
+
     def get(self, key: str) -> bytes | None:
         try:
             return Path(key).read_bytes()

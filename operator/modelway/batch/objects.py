@@ -49,6 +49,15 @@ class Bucket:
 
         return sorted(self._reading(page, prefix), key=lambda stored: stored.key)
 
+    def find(self, key: str) -> Stored | None:
+        def head() -> Stored | None:
+            try:
+                return _stored(obstore.head(self._store, key))
+            except FileNotFoundError:
+                return None
+
+        return self._reading(head, key)
+
     def get(self, key: str) -> bytes | None:
         def whole() -> bytes | None:
             try:

@@ -8,7 +8,7 @@ plans never mix unseen.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -30,6 +30,7 @@ class Plan:
         settings: see `Settings.deciding`.
         files: the input.
         shards: the pieces of each shard.
+        hash: 12 hex digits that stand for the whole plan; made once, as it is in every name.
 
     """
 
@@ -37,11 +38,10 @@ class Plan:
     settings: Mapping[str, object]
     files: tuple[Stored, ...]
     shards: tuple[tuple[Piece, ...], ...]
+    hash: str = field(init=False, compare=False)
 
-    @property
-    def hash(self) -> str:
-        """12 hex digits that stand for the whole plan."""
-        return hashlib.sha256(self.encoded()).hexdigest()[:12]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hash", hashlib.sha256(self.encoded()).hexdigest()[:12])
 
     def encoded(self) -> bytes:
         """As JSON; the same bytes for the same plan."""

@@ -16,17 +16,21 @@ from modelway.batch import plan as planning
 from modelway.batch import shard as sharding
 from modelway.batch.columns import Binding, bind
 from modelway.batch.errors import BatchError, ChangedError, Reason
-from modelway.batch.files import find
+from modelway.batch.files import FileInput
 from modelway.batch.finish import Finished
 from modelway.batch.metrics import Meter
+from modelway.batch.outputs import SUCCESS, FileParts, Parts
 from modelway.batch.parquet import ParquetSource
 from modelway.batch.plan import Plan
 from modelway.batch.scoring import Scorer
 from modelway.batch.settings import Format, Settings
 from modelway.batch.shard import Run
-from modelway.batch.source import Source
+from modelway.batch.source import Input, Source
 from modelway.batch.splits import cut
-from modelway.batch.store import Place, Store, open_place
+from modelway.batch.sql import location
+from modelway.batch.sql.database import Database
+from modelway.batch.sql.source import SqlInput, SqlSource
+from modelway.batch.store import Place, open_place
 from modelway.batch.text import TextSource
 from modelway.server.code import Code
 from modelway.server.loading import load
@@ -93,13 +97,13 @@ def run(
     """
     if only is not None and not 0 <= only < settings.shards:
         raise BatchError(Reason.SETTINGS_INVALID, f"there is no shard {only} of {settings.shards}; they count from 0")
-    input_, output = open_place(settings.input), open_place(settings.output, folder=True)
+    input_, output = _input(settings), open_place(settings.output, folder=True)
     try:
         return _run(settings, model, input_, output, only, threads, meter)
     except ChangedError as error:
         raise BatchError(
             Reason.INPUT_CHANGED,
-            f"{input_.store.shown(str(error))} is not the file that was planned: it was replaced or removed; "
+            f"{input_.shown(str(error))} is not the file that was planned: it was replaced or removed; "
             "name another output folder and run again",
         ) from error
 
@@ -107,7 +111,7 @@ def run(
 def _run(
     settings: Settings,
     model: ModelOptions,
-    input_: Place,
+    input_: Input,
     output: Place,
     only: int | None,
     threads: int,
@@ -122,15 +126,15 @@ def _run(
             skipped += 1
             _log.info("shard_done_already", shard=number, rows=record.rows)
             continue
-        output.store.delete(output.key(finishing.SUCCESS))
+        output.store.delete(output.key(SUCCESS))
         record = prepared.score(number)
         rows, failed, scored = rows + record.rows, failed + record.failed_rows, scored + 1
-    finished = finishing.finish(output, input_, plan, max_failed_per_million=settings.max_failed_rows_per_million)
+    finished = finishing.finish(prepared, input_, max_failed_per_million=settings.max_failed_rows_per_million)
     return Outcome(rows, failed, scored, skipped, len(plan.shards), finished)
 
 
 def _prepared(
-    settings: Settings, model: ModelOptions, input_: Place, output: Place, threads: int, meter: Meter | None
+    settings: Settings, model: ModelOptions, input_: Input, output: Place, threads: int, meter: Meter | None
 ) -> Run:
     identity = {"digest": digest.of_path(model.folder).value}
     loaded = load(
@@ -146,48 +150,73 @@ def _prepared(
     )
     identity["version"] = loaded.version or ""
     binding = bind(loaded.signature, settings)
-    source = source_of(settings, input_.store, binding)
+    source, parts = source_of(settings, input_, binding), _parts(settings, output)
+
+    def prepared(plan: Plan) -> Run:
+        read = source.schema(plan.files[0])
+        form, rows = settings.output_format, settings.rows_per_batch
+        scorer = Scorer.of(loaded, binding, rows=rows, model=identity, form=form, read=read)
+        return Run(plan, output, parts, source, scorer, threads, meter)
+
     plan = planning.read(output)
     if plan is None:
-        plan = planning.settle(output, _made(settings, identity, input_, output, source))
+        made = prepared(_made(settings, identity, input_, output, source))
+        parts.check(made.scorer.schema(), is_new=True)
+        plan = planning.settle(output, made.plan)
         if not output.store.exclusive:
             _log.warning("store_has_no_conditional_put", consequence="two runs that begin at once may both fail")
         _log.info("planned", plan=plan.hash, files=len(plan.files), shards=len(plan.shards))
     planning.check(plan, model=identity, settings=settings.deciding(), shards=settings.shards, output=output)
     _check_since(input_, output, plan)
-    scorer = Scorer.of(
-        loaded,
-        binding,
-        rows=settings.rows_per_batch,
-        model=identity,
-        form=settings.output_format,
-        read=source.schema(plan.files[0]),
-    )
-    return Run(plan, output, source, scorer, threads, meter)
+    run = prepared(plan)
+    parts.check(run.scorer.schema(), is_new=False)
+    return run
 
 
-def source_of(settings: Settings, store: Store, binding: Binding) -> Source:
+def _input(settings: Settings) -> Input:
+    """What is read. Raises BatchError."""
+    if not location.is_table(settings.input):
+        return FileInput(open_place(settings.input))
+    table = location.parse(settings.input)
+    return SqlInput(Database(table), table, settings.key)
+
+
+def _parts(settings: Settings, output: Place) -> Parts:
+    if not location.is_table(settings.output):
+        return FileParts(output, settings.output_format)
+    from modelway.batch.sql.target import SqlParts  # noqa: PLC0415 for those who need it
+
+    return SqlParts(output, location.parse(settings.output))
+
+
+def source_of(settings: Settings, input_: Input, binding: Binding) -> Source:
     """What reads the input."""
+    rows = max(BLOCK_ROWS // settings.rows_per_batch, 1) * settings.rows_per_batch
+    if isinstance(input_, SqlInput):
+        return SqlSource(input_, binding, rows)
+    assert isinstance(input_, FileInput)  # noqa: S101 there are two kinds
     if settings.input_format is Format.PARQUET:
-        return ParquetSource(store, binding, max(BLOCK_ROWS // settings.rows_per_batch, 1) * settings.rows_per_batch)
-    return TextSource(store, binding, settings.input_format, settings.split_lines)
+        return ParquetSource(input_.place.store, binding, rows)
+    return TextSource(input_.place.store, binding, settings.input_format, settings.split_lines)
 
 
-def _made(settings: Settings, model: dict[str, str], input_: Place, output: Place, source: Source) -> Plan:
+def _made(settings: Settings, model: dict[str, str], input_: Input, output: Place, source: Source) -> Plan:
     parts = output.store.list(output.prefix + "part-")
     if parts:
         raise BatchError(
             Reason.OUTPUT_NOT_EMPTY,
             f"{output} holds {len(parts)} parts and no {planning.NAME}; name another output folder, or remove that one",
         )
-    files = tuple(find(input_))
+    files = tuple(input_.find(settings.shards))
     return Plan(model, settings.deciding(), files, cut(source.units(files, settings.shards), settings.shards))
 
 
-def _check_since(input_: Place, output: Place, plan: Plan) -> None:
+def _check_since(input_: Input, output: Place, plan: Plan) -> None:
     """Raise BatchError(INPUT_CHANGED) where what was planned is not there, or has more beside it when all is done."""
-    late = finishing.check_input(input_, plan)
     manifest = finishing.begun(output)
+    if manifest is None and not input_.is_cheap:
+        return
+    late = finishing.check_input(input_, plan)
     if manifest is not None and (new := _unknown(late, manifest["lateFiles"])):
         raise BatchError(
             Reason.INPUT_CHANGED,

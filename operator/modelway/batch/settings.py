@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from modelway.batch.errors import BatchError, Reason
+from modelway.batch.sql import location
 
 MOST_SHARDS: Final = 10_000
 
@@ -34,6 +35,7 @@ class Settings:
         rows_per_batch: rows that the model is given at once.
         max_failed_rows_per_million: beyond these the run fails; not part of the plan, so it may be raised.
         split_lines: CSV has no line break inside quotes, so one file may be cut at any line.
+        key: of an input that is a table: the column that tells its rows apart, by which it is cut.
 
     """
 
@@ -48,6 +50,7 @@ class Settings:
     rows_per_batch: int = 4096
     max_failed_rows_per_million: int = 0
     split_lines: bool = False
+    key: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work whatever the input is. Raises BatchError(SETTINGS_INVALID)."""
@@ -66,9 +69,24 @@ class Settings:
                 f"the output {self.output} and the input {self.input} are in each other; a second run would read it"
             )
 
+        self._check_tables()
+
+    def _check_tables(self) -> None:
+        tables = [location.parse(uri) if location.is_table(uri) else None for uri in (self.input, self.output)]
+        if tables[0] is not None and not self.key:
+            raise _invalid(f"{tables[0]} is a table: name the column that tells its rows apart with --key")
+        for table, form in zip(tables, (self.input_format, self.output_format), strict=True):
+            if table is not None and form is not Format.PARQUET:
+                raise _invalid(f"{table} is a table and has no format {form}; leave the format out")
+        if tables[0] is None and self.key:
+            raise _invalid(f"a key is of tables, and the input {self.input} is none; leave it out")
+        if tables[0] is not None and tables[1] is not None and tables[0].is_same_as(tables[1]):
+            raise _invalid(f"{tables[1]} is also the input; a second run would read what the first one wrote")
+
     def deciding(self) -> dict[str, object]:
         """The settings that decide what the parts hold, as JSON."""
-        return {
+        key: dict[str, object] = {"key": self.key} if self.key else {}
+        return key | {
             "input": self.input,
             "inputFormat": str(self.input_format),
             "outputFormat": str(self.output_format),

@@ -13,12 +13,12 @@ from typing import Any
 import orjson
 
 from modelway.batch.metrics import Meter
-from modelway.batch.parts import SUFFIXES, ErrorSink, PartSink, Sink
+from modelway.batch.outputs import Parts
+from modelway.batch.parts import ErrorSink, Sink
 from modelway.batch.pipeline import ordered
 from modelway.batch.plan import Plan
 from modelway.batch.progress import Progress
 from modelway.batch.scoring import Scorer
-from modelway.batch.settings import Format
 from modelway.batch.source import Block, Source
 from modelway.batch.store import Place, Stored
 
@@ -81,8 +81,9 @@ def done(output: Place, plan: Plan, number: int) -> Record | None:
     if content is None:
         return None
     record = decode(content)
-    there = output.store.list(record.part.key)
-    return record if any(one.key == record.part.key and one.size == record.part.size for one in there) else None
+    # By itself: a listing would be of all parts, for each of as many pods as there are shards.
+    there = output.store.find(record.part.key)
+    return record if there is not None and there.size == record.part.size else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class Run:
     Args:
         plan: the plan.
         output: the folder.
+        parts: where the answers go.
         source: reads them.
         scorer: the model.
         threads: how many blocks are scored at once.
@@ -103,6 +105,7 @@ class Run:
 
     plan: Plan
     output: Place
+    parts: Parts
     source: Source
     scorer: Scorer
     threads: int
@@ -113,10 +116,9 @@ class Run:
     def score(self, number: int) -> Record:
         """Score a shard. Raises BatchError, ChangedError."""
         started, cpu_started = self.clock(), self.cpu_clock()
-        form = Format(str(self.plan.settings["outputFormat"]))
         store = self.output.store
         errors = ErrorSink(store, self.output.key(self.plan.errors(number)))
-        part = PartSink(store, self.output.key(self.plan.part(number, SUFFIXES[form])), form, self.scorer.schema())
+        part = self.parts.sink(self.plan, number, self.scorer.schema())
         try:
             progress = self._write(number, part, errors)
             if errors.commit() is None:

@@ -51,8 +51,25 @@ class Block:
     done: float
 
 
+class Input(Protocol):
+    """What there is to read: files, or ranges of a table's rows."""
+
+    @property
+    def is_cheap(self) -> bool:
+        """Whether `since` costs so little that each process may ask; else it is asked when all is done."""
+
+    def find(self, shards: int) -> list[Stored]:
+        """The pieces that are there now, in their order. Raises BatchError(INPUT_NOT_FOUND) where there is none."""
+
+    def since(self, planned: Sequence[Stored]) -> tuple[list[str], list[str]]:
+        """Keys of what is gone or not what was planned, and, for people, what has come since."""
+
+    def shown(self, key: str) -> str:
+        """A piece, for people."""
+
+
 class Source(Protocol):
-    """One kind of input."""
+    """One kind of input, read."""
 
     def units(self, files: Sequence[Stored], shards: int) -> list[Unit]:
         """Check all files as far as is cheap, and say what can be read by itself. Raises BatchError."""

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from modelway.artifacts.errors import ArtifactError
 from modelway.artifacts.uri import Scheme, parse
 from modelway.batch.errors import BatchError, Reason
+from modelway.batch.sql import location as sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,9 @@ class Store(Protocol):
 
     def list(self, prefix: str) -> list[Stored]:
         """All objects whose key begins so, sorted by key."""
+
+    def find(self, key: str) -> Stored | None:
+        """An object, without its content; None where there is none."""
 
     def get(self, key: str) -> bytes | None:
         """A whole object; None where there is none."""
@@ -90,10 +94,18 @@ class Place:
 
 
 def open_place(uri: str, *, folder: bool = False, environ: Mapping[str, str] = os.environ) -> Place:
-    """The place of a URI, s3:// or file://, or of a path. With `folder` it is one whether or not a slash ends it.
+    """The place of a URI, s3://, file:// or of a table, or of a path.
+
+    With `folder` it is one whether or not a slash ends it.
 
     Raises BatchError(SETTINGS_INVALID).
     """
+    if sql.is_table(uri):
+        from modelway.batch.sql.database import Database  # noqa: PLC0415 an extra of its own
+        from modelway.batch.sql.ledger import Ledger  # noqa: PLC0415
+
+        table = sql.parse(uri)
+        return Place(Ledger(Database(table)), table.path)
     try:
         location = parse(uri if "://" in uri else _of_path(uri))
     except ArtifactError as error:

@@ -2,17 +2,22 @@
 
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from modelway.api.names import LABEL_BATCH_JOB, LABEL_NAME
+from modelway.cli.rollout.errors import KubectlError
 from modelway.cli.rollout.kubectl import Kubectl
+from modelway.plan.batch.pods import METRICS_PORT
 
 LABEL_JOB = "batch.kubernetes.io/job-name"
 LABEL_INDEX = "batch.kubernetes.io/job-completion-index"
+_ASKED_AT_ONCE: Final = 8
+_MOST_ASKED: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,21 @@ class Cluster(Kubectl):
         selector = f"--selector={LABEL_JOB}={job}"
         found: list[dict[str, Any]] = orjson.loads(self._run("get", "pods", selector, "--output=json"))["items"]
         return found
+
+    def metrics(self, pods: Iterable[dict[str, Any]]) -> list[str]:
+        """What pods that are at work say of themselves; nothing of those that do not answer, or may not be asked."""
+        asked = [pod["metadata"] for pod in pods if pod.get("status", {}).get("phase") == "Running"][:_MOST_ASKED]
+        paths = [
+            f"/api/v1/namespaces/{one['namespace']}/pods/{one['name']}:{METRICS_PORT}/proxy/metrics" for one in asked
+        ]
+        with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+            return list(filter(None, pool.map(self._asked, paths)))
+
+    def _asked(self, path: str) -> str:
+        try:
+            return self._run("get", f"--raw={path}")
+        except KubectlError:
+            return ""
 
     def create(self, manifest: dict[str, Any]) -> None:
         """Make an object. Raises KubectlError where one of its name is there."""

@@ -10,6 +10,8 @@ from modelway.api.names import ANNOTATION_DATE
 from modelway.cli.batch.cluster import LABEL_INDEX
 
 _BAR: Final = 24
+_SHARE: Final = "modelway_batch_shard_done_ratio"
+_ROWS: Final = "modelway_batch_rows_total"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,8 @@ class Progress:
         done: shards that have succeeded.
         failed: shards that were given up.
         working: pods that are at work.
-        rows: of shards that have ended and whose pods are still there.
+        under_way: how much of their shards these have done, in shards.
+        rows: of shards that have ended and whose pods are still there, and of those under way.
         why: what its Job says of its failure.
     """
 
@@ -35,6 +38,7 @@ class Progress:
     done: int
     failed: int
     working: int
+    under_way: float
     rows: int
     why: str | None = None
 
@@ -43,8 +47,10 @@ class Progress:
         return self.state in {"Succeeded", "Failed"}
 
 
-def progress(job: Mapping[str, Any], pods: Iterable[Mapping[str, Any]] = ()) -> Progress:
-    """How far a Job is, by its own status and by what its pods have said."""
+def progress(job: Mapping[str, Any], pods: Iterable[Mapping[str, Any]] = (), metrics: Iterable[str] = ()) -> Progress:
+    """How far a Job is, by its own status, by what its pods have said last, and by the metrics of those at work."""
+    told = [_measured(text) for text in metrics]
+    ended_rows = _rows_by_shard(pods)
     status, spec, metadata = job.get("status", {}), job["spec"], job["metadata"]
     ended = {one["type"]: one for one in status.get("conditions", ()) if one["status"] == "True"}
     if "Complete" in ended:
@@ -60,17 +66,19 @@ def progress(job: Mapping[str, Any], pods: Iterable[Mapping[str, Any]] = ()) -> 
         date=metadata.get("annotations", {}).get(ANNOTATION_DATE),
         state=state,
         shards=spec.get("completions", 1),
-        done=status.get("succeeded", 0),
+        # The Job counts a pod a moment after its end.
+        done=max(status.get("succeeded", 0), len(ended_rows)),
         failed=_count(status.get("failedIndexes", "")),
         working=status.get("ready", 0),
-        rows=sum(_rows_by_shard(pods).values()),
+        under_way=sum(share for share, _ in told),
+        rows=sum(ended_rows.values()) + sum(rows for _, rows in told),
         why=ended["Failed"].get("message") if "Failed" in ended else None,
     )
 
 
-def bar(done: int, failed: int, total: int, width: int = _BAR) -> str:
-    """`[#####!---]`: shards that are done, given up, and left."""
-    good = width * done // max(total, 1)
+def bar(done: float, failed: int, total: int, width: int = _BAR) -> str:
+    """`[#####!---]`: what is done of all shards, given up, and left."""
+    good = int(width * min(done, total) // max(total, 1))
     bad = min(width - good, -(-width * failed // max(total, 1)))
     return f"[{'#' * good}{'!' * bad}{'-' * (width - good - bad)}]"
 
@@ -85,7 +93,9 @@ def line(one: Progress) -> str:
     if one.rows:
         parts.append(f"{one.rows:,} rows")
     why = f"; {one.why}" if one.why else ""
-    return f"{one.job}  {one.state:<9}  {bar(one.done, one.failed, one.shards)} {', '.join(parts)}{why}"
+    done = min(one.done + one.under_way, one.shards)
+    share = f"{100 * done / max(one.shards, 1):3.0f} %"
+    return f"{one.job}  {one.state:<9}  {bar(done, one.failed, one.shards)} {share}, {', '.join(parts)}{why}"
 
 
 def entry_lines(entry: Mapping[str, Any], runs: Iterable[Progress]) -> list[str]:
@@ -93,7 +103,12 @@ def entry_lines(entry: Mapping[str, Any], runs: Iterable[Progress]) -> list[str]
     due = f"next run {_clock(entry['nextRun'])}" if "nextRun" in entry else "no run is due"
     missed = f"; the run of {_clock(entry['missedRun'])} has not begun" if "missedRun" in entry else ""
     lines = [f"{entry['name']}: {due}{missed}"]
-    lines += [f"  {line(one)}" for one in runs]
+    active = entry.get("activeRun", {})
+    for one in runs:
+        lines.append(f"  {line(one)}")
+        # What the operator sees in the pods: an image that cannot be pulled, a Secret that is not there.
+        if one.job == active.get("job") and "reason" in active:
+            lines.append(f"    {active['reason']}: {active.get('message', '')}")
     if last := entry.get("lastRun"):
         lines.append(f"  last: {_of_last(last)}")
     return lines
@@ -128,6 +143,15 @@ def _rows_by_shard(pods: Iterable[Mapping[str, Any]]) -> dict[str, int]:
             if ended.get("exitCode") == 0:
                 rows[index] = max(rows.get(index, 0), _rows(ended.get("message", "")))
     return rows
+
+
+def _measured(text: str) -> tuple[float, int]:
+    """The part of its shard that a pod has done, and the rows, from its metrics."""
+    values = dict(line.split(" ", 1) for line in text.splitlines() if line.startswith("modelway_batch_"))
+    try:
+        return float(values.get(_SHARE, 0)), int(float(values.get(_ROWS, 0)))
+    except ValueError:
+        return 0.0, 0
 
 
 def _rows(message: str) -> int:

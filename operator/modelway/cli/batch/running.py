@@ -160,7 +160,7 @@ def _awaited(cluster: Cluster, names: Sequence[str], clock: Clock, *, first: boo
     answered, drawn, last = clock.now(), 0, ""
     while True:
         try:
-            found = {name: progress(cluster.job(name), cluster.pods(name)) for name in names}
+            found = {name: _looked_at(cluster, cluster.job(name)) for name in names}
         except NotFound:
             raise
         except KubectlError:
@@ -192,7 +192,12 @@ def _seen(cluster: Cluster, name: str, entry: str | None) -> list[tuple[Mapping[
 def _going(cluster: Cluster, name: str, entry: Mapping[str, Any]) -> Iterator[Progress]:
     for job in cluster.jobs(name, entry["name"]):
         if not progress(job).has_ended:
-            yield progress(job, cluster.pods(job["metadata"]["name"]))
+            yield _looked_at(cluster, job)
+
+
+def _looked_at(cluster: Cluster, job: Mapping[str, Any]) -> Progress:
+    pods = cluster.pods(job["metadata"]["name"])
+    return progress(job, pods, cluster.metrics(pods))
 
 
 def _latest(jobs: Sequence[Mapping[str, Any]], entry: Mapping[str, Any]) -> str:

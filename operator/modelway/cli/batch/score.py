@@ -37,9 +37,10 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[st
     "--input",
     "input_",
     required=True,
-    help="A file, a folder with a slash at its end, or a pattern; a path, file:///… or s3://….",
+    help="A file, a folder with a slash at its end, or a pattern; a path, file:///… or s3://…; or a table: "
+    "postgresql://host/database/schema.table.",
 )
-@click.option("--output", required=True, help="The folder for the parts; a path, file:///… or s3://….")
+@click.option("--output", required=True, help="The folder for the parts; a path, file:///… or s3://…; or a table.")
 @click.option("--input-format", type=_FORMATS, default="parquet", show_default=True)
 @click.option("--output-format", type=_FORMATS, default="parquet", show_default=True)
 @click.option("--columns", default="", callback=_names, help="Columns to write beside the answers: id,day.")
@@ -65,6 +66,7 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[st
     help="Rows that may have no answer; with more, the run fails when all is scored.",
 )
 @click.option("--split-lines", is_flag=True, help="CSV holds no line break inside quotes: cut files at any line.")
+@click.option("--key", default="", help="Of a table: the column that tells its rows apart, by which it is cut.")
 @click.option("--threads", type=click.IntRange(1), help="Blocks scored at once. Left out: the CPU limit, or all cores.")
 @click.option("--version", default="", help="The model's version, written in each row. Left out: modelway.json's.")
 @click.option("--metrics-port", type=click.IntRange(0, 65535), help="Port of /metrics. Left out: none.")
@@ -120,6 +122,7 @@ def _scored(given: dict[str, Any], threads: int) -> int:
                 rows_per_batch=given["rows_per_batch"],
                 max_failed_rows_per_million=given["max_failed_rows_per_million"],
                 split_lines=given["split_lines"],
+                key=given["key"],
             ),
             ModelOptions(
                 given["model"],

@@ -95,6 +95,8 @@ def _runner(job: BatchJob, revision: Revision, settings: Settings) -> Object:
     arguments += [f"--map={input_}={column}" for input_, column in sorted((job.column_map or {}).items())]
     if job.features:
         arguments.append(f"--features={','.join(job.features)}")
+    if job.input.key:
+        arguments.append(f"--key={job.input.key}")
     if job.input.split_lines:
         arguments.append("--split-lines")
     if model.version:

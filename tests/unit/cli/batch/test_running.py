@@ -29,6 +29,7 @@ class Cluster:
         self.fails = set()
         self.most_at_once = 0
         self.frozen = False
+        self.under_way = []
 
     def get(self, name):
         if name != NAME:
@@ -44,6 +45,9 @@ class Cluster:
     def pods(self, job):
         done = self.there[job]["status"].get("succeeded", 0)
         return [batch_pod(job, shard, 0, rows=500) for shard in range(done)]
+
+    def metrics(self, _pods):
+        return list(self.under_way)
 
     def job(self, name):
         """A look at it: what goes on goes on."""
@@ -101,8 +105,21 @@ def test_a_run_is_begun_and_told(cluster):
 def test_a_run_is_waited_for_and_shown(cluster):
     result = call("run", NAME, "--date=2026-11-20", "--wait")
     assert result.exit_code == 0
-    assert "[############------------] 1/2 shards, 1 at work, 500 rows" in result.output
-    assert "Succeeded  [########################] 2/2 shards, 1,000 rows" in result.output
+    assert "[############------------]  50 %, 1/2 shards, 1 at work, 500 rows" in result.output
+    assert "Succeeded  [########################] 100 %, 2/2 shards, 1,000 rows" in result.output
+
+
+def test_the_bar_counts_what_pods_at_work_have_done_of_their_shards(cluster):
+    cluster.under_way = ["modelway_batch_shard_done_ratio 0.5\nmodelway_batch_rows_total 250.0\n", ""]
+    call("run", NAME, "--date=2026-11-20")
+    result = call("status", NAME)
+    assert "[######------------------]  25 %, 0/2 shards, 2 at work, 250 rows" in result.output
+
+
+def test_metrics_that_cannot_be_read_count_for_nothing(cluster):
+    cluster.under_way = ["modelway_batch_shard_done_ratio what\n", "<html>"]
+    call("run", NAME, "--date=2026-11-20")
+    assert "  0 %, 0/2 shards, 2 at work" in call("status", NAME).output
 
 
 def test_a_run_that_fails_ends_with_one(cluster):
@@ -168,6 +185,13 @@ def test_the_status_shows_runs_that_go_on_and_how_the_last_one_ended(cluster):
     assert re.search(r"nightly: next run \d{4}-\d\d-\d\d 02:15 UTC", result.output)
     assert "fraud-nightly-d20261120  Running" in result.output
     assert "last: fraud-nightly-1 succeeded: 2,000 rows, s3://x/" in result.output
+
+
+def test_the_status_tells_why_a_run_waits(cluster):
+    call("run", NAME, "--date=2026-11-20")
+    why = {"job": "fraud-nightly-d20261120", "reason": "ImagePullBackOff", "message": "batch: Back-off pulling image"}
+    cluster.obj["status"]["batchJobs"][0]["activeRun"] = why
+    assert "    ImagePullBackOff: batch: Back-off pulling image" in call("status", NAME).output
 
 
 def test_the_status_is_json_for_programs(cluster):
