@@ -383,11 +383,14 @@ def test_who_hangs_up_makes_room_in_the_queue(gated):
         for _ in range(5):
             with socket.create_connection(("127.0.0.1", server.port)) as impatient:
                 impatient.sendall(request)
-        gated.open()
-        # The first may run; of the others none is left waiting, or this one would find the queue full.
-        assert slowly(client, 1).status_code == 200
+        deadline = time.monotonic() + 20
+        while sum(samples(client, "modelway_server_requests_total").values()) < 5:
+            assert time.monotonic() < deadline
         codes = samples(client, "modelway_server_requests_total")
         assert sum(value for labels, value in codes.items() if 'code="499"' in labels) >= 1
+        gated.open()
+        # The first may still run; of the others none is left waiting, or this one would find the queue full.
+        assert slowly(client, 1).status_code == 200
 
 
 def test_a_slow_model_answers_many_clients_in_batches(model_folder):
