@@ -62,7 +62,18 @@ class TestCreate:
         namespace.deploy(spec_of(model__version="17")).wait_until_served()
         shown = cluster.kubectl("get", "mdep", f"--namespace={namespace.name}").stdout
         head, row = (line.split() for line in shown.splitlines())
-        assert head == ["NAME", "READY", "STATUS", "VERSION", "CANDIDATE", "WEIGHT", "REPLICAS", "FAILURE", "AGE"]
+        assert head == [
+            "NAME",
+            "READY",
+            "STATUS",
+            "VERSION",
+            "CANDIDATE",
+            "WEIGHT",
+            "DRIFT",
+            "REPLICAS",
+            "FAILURE",
+            "AGE",
+        ]
         assert row[:5] == ["fraud", "True", "Serving", "17", "2"]
 
     def test_it_is_one_of_all(self, cluster, namespace, deployed):

@@ -88,7 +88,9 @@ def _of_server(*, observe: bool) -> Json:
             "Counts of answers, which is what is told where this is left out, of inputs or of labels; or what those of"
             " inputs mean."
         )
-        paths[OBSERVATIONS] = {"get": _get("observations", summary, told, errors=(400, 503)) | {"parameters": [asked]}}
+        paths[OBSERVATIONS] = {
+            "get": _get("observations", summary, told, errors=(400, 404, 503)) | {"parameters": [asked]}
+        }
     return paths
 
 
