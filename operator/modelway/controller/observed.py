@@ -1,9 +1,7 @@
 """Reads a pod of our model server for monitoring: what it was asked, what it answered, and how well.
 
-Called by `monitoring.Collector`, which bounds how many are read at once. What comes is checked before anything is
-concluded from it: a pod's address may belong to another pod by now, and a model server may be of another version than
-the operator. A pod's counts of inputs and answers are of one process: where it began anew in between, it is read again
-in the next round.
+Called by `monitoring.Collector`, which bounds how many are read at once. A pod's counts of inputs and answers are of
+one process: where it began anew in between, it is read again in the next round.
 """
 
 import re
@@ -16,8 +14,8 @@ import aiohttp
 import numpy as np
 import orjson
 
-from modelway.api.observations import FORMAT, PATH
-from modelway.controller.measuring import UnreachableError
+from modelway.api.observations import PATH
+from modelway.controller.asking import AnswerError, asked, check_origin, reaching
 from modelway.plan.monitoring.packing import Held
 from modelway.plan.monitoring.readings import Layout, PodReading, Served, WatchedPod, Watching
 from modelway.plan.pods import HTTP_PORT
@@ -63,12 +61,8 @@ class Observed:
         Raises:
             UnreachableError: it did not answer, or not what a model server of its revision answers.
         """
-        try:
+        with reaching(pod.pod.name, within=_SECONDS):
             return await self._read(pod, wanted, layouts)
-        except TimeoutError:
-            raise _unreachable(pod, f"no answer within {_SECONDS:g} s") from None
-        except (aiohttp.ClientError, OSError, _AnswerError) as error:
-            raise _unreachable(pod, str(error) or type(error).__name__) from error
 
     async def _read(
         self, pod: WatchedPod, wanted: Watching, layouts: Mapping[str, Layout]
@@ -77,7 +71,7 @@ class Observed:
         answers = _document(await self._get(pod, PATH), PATH, pod.revision)
         inputs = _document(await self._get(pod, f"{PATH}?of=inputs"), f"{PATH}?of=inputs", pod.revision)
         if inputs["epoch"] != answers["epoch"]:
-            raise _AnswerError("it began anew while it was read")
+            raise AnswerError("it began anew while it was read")
         served = _served(await self._get(pod, _METRICS)) if wanted.served else None
         quality = await self._quality(pod) if wanted.quality else None
         layout = layouts.get(str(inputs["layout"]))
@@ -105,30 +99,13 @@ class Observed:
         path = f"{PATH}?of=quality"
         try:
             said = orjson.loads(await self._get(pod, path))
-        except (ValueError, _AnswerError):
+        except (ValueError, AnswerError):
             return None
         is_document = isinstance(said, dict) and isinstance(said.get("format"), int)
         return said if is_document and said.get("revision") == pod.revision else None
 
     async def _get(self, pod: WatchedPod, path: str) -> bytes:
-        host = f"[{pod.address}]" if ":" in pod.address else pod.address
-        url = f"http://{host}:{self._port}{path}"
-        async with self._session.get(url, timeout=self._timeout, allow_redirects=False) as answer:
-            body = bytearray()
-            async for chunk in answer.content.iter_any():
-                body += chunk
-                if len(body) > _MOST_BYTES:
-                    raise _AnswerError(f"{path} is larger than {_MOST_BYTES} bytes")
-        if answer.status == 404:
-            told = f"it has no {path}: it is of another version than the operator, or runs with --no-observe"
-            raise _AnswerError(told)
-        if answer.status != 200:
-            raise _AnswerError(f"{path} was answered with status {answer.status}")
-        return bytes(body)
-
-
-class _AnswerError(Exception):
-    """What was answered is of no use."""
+        return await asked(self._session, pod.address, path, port=self._port, within=self._timeout, most=_MOST_BYTES)
 
 
 def _document(body: bytes, path: str, revision: str) -> dict[str, Any]:
@@ -136,16 +113,13 @@ def _document(body: bytes, path: str, revision: str) -> dict[str, Any]:
     try:
         said = orjson.loads(body)
     except ValueError as error:
-        raise _AnswerError(f"{path}: {error}") from None
-    if not isinstance(said, dict) or said.get("format") != FORMAT:
-        told = said.get("format") if isinstance(said, dict) else None
-        raise _AnswerError(f"it counts in format {told}, the operator in {FORMAT}; bring both to one version")
-    if said.get("revision") != revision:
-        raise _AnswerError(f"revision {said.get('revision') or 'unknown'} answered at its address, not {revision}")
+        raise AnswerError(f"{path}: {error}") from None
+    found = said if isinstance(said, dict) else {}
+    check_origin(found.get("format"), found.get("revision"), wanted=revision)
     wanted = {"epoch", "layout", "features", "rows", "skipped", "refused"} if "inputs" in path else {"epoch", "answers"}
-    if missing := sorted(wanted - said.keys()):
-        raise _AnswerError(f"{path}: {missing[0]} is missing")
-    return said
+    if missing := sorted(wanted - found.keys()):
+        raise AnswerError(f"{path}: {missing[0]} is missing")
+    return found
 
 
 def _layout(body: bytes) -> Layout:
@@ -158,28 +132,28 @@ def _layout(body: bytes) -> Layout:
             return Layout(told, names, from_record(said) if names else ())
         return Layout(told, names, None, frozenset(at for at, one in enumerate(features) if one["kind"] == "texts"))
     except (KeyError, TypeError, ValueError, ReferenceRefusedError) as error:
-        raise _AnswerError(f"{PATH}?of=reference cannot be read: {error!r}") from None
+        raise AnswerError(f"{PATH}?of=reference cannot be read: {error!r}") from None
 
 
 def _counts(features: Any, layout: Layout) -> Held:
     try:
         parts = [np.array(one, dtype=np.int64) for one in features]
     except (TypeError, ValueError, OverflowError) as error:
-        raise _AnswerError(f"{PATH}?of=inputs: features: {error}") from None
+        raise AnswerError(f"{PATH}?of=inputs: features: {error}") from None
     if tuple(part.shape for part in parts) != tuple((size,) for size in layout.sizes()):
-        raise _AnswerError(f"{PATH}?of=inputs: features: not as many numbers as its layout {layout.id} has")
+        raise AnswerError(f"{PATH}?of=inputs: features: not as many numbers as its layout {layout.id} has")
     return Held.of(np.concatenate(parts)) if parts else Held()
 
 
 def _whole(value: Any) -> int:
     if type(value) is not int or value < 0:
-        raise _AnswerError(f"{PATH}?of=inputs: {value!r} is no count")
+        raise AnswerError(f"{PATH}?of=inputs: {value!r} is no count")
     return value
 
 
 def _named(counts: Any) -> dict[str, int]:
     if not isinstance(counts, dict) or any(type(count) is not int or count < 0 for count in counts.values()):
-        raise _AnswerError(f"{PATH}: answers: whole numbers by their bin are needed")
+        raise AnswerError(f"{PATH}: answers: whole numbers by their bin are needed")
     return counts
 
 
@@ -204,7 +178,3 @@ def _served(body: bytes) -> Served:
         else:
             at_most[round(float(labels.get(b"le", b"0")) * 1000)] += value
     return Served(requests, min(failed, requests), tuple(sorted(at_most.items())))
-
-
-def _unreachable(pod: WatchedPod, reason: str) -> UnreachableError:
-    return UnreachableError(f"pod {pod.pod.name}: {reason}")
