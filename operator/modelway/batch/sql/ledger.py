@@ -5,7 +5,6 @@ statement, so an object is there wholly or not at all, and `create` lets only on
 """
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -127,16 +126,12 @@ class LedgerUpload:
 
 def create(database: Database, statement: str) -> None:
     """Make a table that another may be making at this moment: of two `IF NOT EXISTS` at once one may still fail."""
-    _again(lambda: database.run(statement))
-
-
-def _again(work: Callable[[], None]) -> None:
     try:
-        work()
+        database.run(statement)
     except BatchError as error:
         if "already exists" not in error.message and "duplicate key" not in error.message:
             raise
-        work()
+        database.run(statement)
 
 
 def _mark(content: bytes) -> str:
