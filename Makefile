@@ -49,6 +49,14 @@ images: ## build the operator's and the model server's images and load them into
 
 ##### the Python environment
 
+# Many short processes: whoever forbids Python to keep what it compiled pays for it in each of them.
+unexport PYTHONDONTWRITEBYTECODE
+export UV_COMPILE_BYTECODE := 1
+# Debian's, which the images have too, rather than whichever comes first on the PATH.
+ifneq ($(wildcard /usr/bin/python3.11),)
+export UV_PYTHON ?= /usr/bin/python3.11
+endif
+
 .PHONY: venv
 venv: .venv/.synced ## make .venv with the locked dependencies
 

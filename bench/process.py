@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from hack.peers import install
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,12 +26,26 @@ class Cost:
 
 
 def operator_environment(cache: Path) -> Path:
-    """A virtual environment with what the operator's image holds and nothing else; gives its `modelway`."""
+    """A virtual environment with what the operator's image holds and nothing else; gives its `modelway`.
+
+    Of the Python that runs this and compiled, as in the image.
+    """
     command = cache / "bin" / "modelway"
     uv = Path(os.environ.get("UV", "uv"))
     environment = os.environ | {"UV_PROJECT_ENVIRONMENT": str(cache)}
     subprocess.run(
-        [uv, "sync", "--frozen", "--no-dev", "--extra", "operator", "--quiet"],
+        [
+            uv,
+            "sync",
+            "--frozen",
+            "--no-dev",
+            "--extra",
+            "operator",
+            "--compile-bytecode",
+            "--quiet",
+            "--python",
+            str(install.BASE_PYTHON),
+        ],
         cwd=_ROOT,
         env=environment,
         check=True,

@@ -32,7 +32,18 @@ def packages() -> Path:
 def ensure() -> None:
     """Bring it up to date with the lock; hardly anything where it is."""
     subprocess.run(
-        [install.uv(), "sync", "--frozen", "--no-dev", "--extra", "server", "--compile-bytecode", "--quiet"],
+        [
+            install.uv(),
+            "sync",
+            "--frozen",
+            "--no-dev",
+            "--extra",
+            "server",
+            "--compile-bytecode",
+            "--quiet",
+            "--python",
+            str(install.BASE_PYTHON),
+        ],
         cwd=_ROOT,
         env=os.environ | {"UV_PROJECT_ENVIRONMENT": str(environment())},
         check=True,

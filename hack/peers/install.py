@@ -1,13 +1,14 @@
 """One environment for each group of peers, made by uv from the lock.
 
-An environment's name holds a hash of what it was made from, so a changed lock makes a new one and an old one is never
-taken for it; a mark is written last, so a killed install is done again.
+An environment's name holds a hash of what it was made from, the lock and the Python, so a changed lock makes a new one
+and an old one is never taken for it; a mark is written last, so a killed install is done again.
 """
 
 import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from hack.local.locks import exclusive
 from hack.local.progress import Say, silent
 
 PROJECT = Path(__file__).resolve().parent
+BASE_PYTHON = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
+"""The Python that runs this, outside of its environment: who is compared with us has the same."""
 GROUPS = ("kserve", "mlserver", "web", "triton")
 _MARK = "modelway-complete"
 
@@ -27,7 +30,8 @@ class PeersError(Exception):
 def environment(group: str) -> Path:
     """Where the group's environment is, or will be once installed."""
     lock = b"".join((PROJECT / name).read_bytes() for name in ("pyproject.toml", "uv.lock"))
-    return cache_directory() / f"peers-{group}-{hashlib.sha256(lock).hexdigest()[:8]}"
+    made_from = lock + f"{BASE_PYTHON} {sys.version}".encode()
+    return cache_directory() / f"peers-{group}-{hashlib.sha256(made_from).hexdigest()[:8]}"
 
 
 def python(group: str) -> Path:
@@ -59,6 +63,7 @@ def _install(program: str, group: str, say: Say) -> None:
     # `--active` would take the caller's environment; the variable names ours.
     environ = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     command = [program, "sync", "--frozen", "--project", str(PROJECT), "--no-default-groups", "--group", group]
+    command += ["--python", str(BASE_PYTHON), "--compile-bytecode"]
     ended = subprocess.run(
         command,
         env=environ | {"UV_PROJECT_ENVIRONMENT": str(target)},

@@ -12,7 +12,7 @@ from modelway.plan.revisions import resolved_spec, revision_hash
 from support.builders import spec
 
 SCHEMA = render()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
-DURATIONS = st.from_regex(re.compile(r"[1-9][0-9]{0,3}(ms|s|m|h)([0-9]{1,2}(ms|s))?", re.ASCII), fullmatch=True)
+DURATIONS = st.from_regex(re.compile(r"[1-9][0-9]{0,2}(ms|s|m|h)([0-9]{1,2}(ms|s))?", re.ASCII), fullmatch=True)
 
 PERCENTS = st.from_regex(re.compile(r"[1-9][0-9]?(\.[0-9]{1,2})?%", re.ASCII), fullmatch=True)
 
