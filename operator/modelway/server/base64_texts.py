@@ -1,7 +1,6 @@
 """TensorFlow Serving's form of bytes in JSON, `{"b64": "…"}`. Texts here are UTF-8: one more way to write them."""
 
 import base64
-import binascii
 from typing import Any, Final
 
 from modelway.server.arrays import MAX_DEPTH, describe
@@ -43,7 +42,7 @@ def _text(value: object, where: str) -> str:
         raise InvalidInputError(f"{where}.{_KEY}: {describe(value)} is no text")
     try:
         return base64.b64decode(value, validate=True).decode()
-    except binascii.Error as error:
-        raise InvalidInputError(f"{where}.{_KEY}: is not base64: {error}") from None
     except UnicodeDecodeError:
         raise InvalidInputError(f"{where}.{_KEY}: the bytes are no UTF-8 text") from None
+    except ValueError as error:
+        raise InvalidInputError(f"{where}.{_KEY}: is not base64: {error}") from None

@@ -315,6 +315,7 @@ def test_texts_may_be_sent_in_base64():
     ("value", "message"),
     [
         ({"b64": "???"}, "instances[1].b64: is not base64"),
+        ({"b64": "Vmlnbw\u00e9="}, "instances[1].b64: is not base64"),
         ({"b64": 5}, "instances[1].b64: 5 is no text"),
         ({"b64": "/w=="}, "instances[1].b64: the bytes are no UTF-8 text"),
         ({"b64": "", "c": 1}, "instances[1]: an object is no text"),
