@@ -4,7 +4,7 @@
 
 The folder holds the model as ONNX and a `modelway.json` that tells what is usual for its inputs, so that a drift of
 live rows is found from the first window on. `rows.json` beside it are rows to ask about, as usual as those of the
-training.
+training, and `truths.json` is what became of them.
 """
 
 import argparse
@@ -35,6 +35,7 @@ def main() -> None:
     save(model, rows, out / "1")
     asked, truth = applications(20_000, np.random.default_rng(1))
     (out / "rows.json").write_text(json.dumps(asked.tolist()))
+    (out / "truths.json").write_text(json.dumps(truth.tolist()))
     print(f"version 1: accuracy {model.score(asked, truth):.3f} -> {out / '1'}")
 
 

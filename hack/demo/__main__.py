@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from hack.demo import rollout
+from hack.demo import drift, rollout
 from hack.demo.kubectl import NotInTimeError
 from hack.demo.load import ClusterLoad
 from hack.demo.stage import NAMESPACE, Stage, must, perform
@@ -185,6 +185,7 @@ def main() -> int:
         rollouts = rollout.Rollouts(stage, rollout.SHORT)
         rollouts.play()
         rollouts.report()
+        drift.Drift(stage).play_short()
         stage.report(
             (
                 f"kubectl -n {NAMESPACE} get mdep",
@@ -192,6 +193,7 @@ def main() -> int:
                 f"kubectl -n {NAMESPACE} get events --field-selector reason=Promoted",
                 f"kubectl -n {NAMESPACE} port-forward service/iris 8080:80 &",
                 "curl localhost:8080/v1/models/iris:predict -d '{\"instances\": [[5.1, 3.5, 1.4, 0.2]]}'",
+                *drift.COMMANDS[:1],
                 *rollout.COMMANDS,
             )
         )

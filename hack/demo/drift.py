@@ -1,8 +1,9 @@
 """`make demo-drift`: a credit model under steady load while the world changes, and what its status says of it.
 
 As long as rows are as usual nothing may be said. A shifted feature must be named by the third full window, one that is
-gone null in the next, an old model at once; and when all is well again every condition must clear. `Ready` has to stay
-true throughout. Windows are of ten seconds here, of five minutes where nothing else is asked for.
+gone null in the next, an old model at once; labels that say otherwise must be seen, though no input has changed; and
+when all is well again every condition must clear. `Ready` has to stay true throughout. Windows are of ten seconds here,
+of five minutes where nothing else is asked for.
 """
 
 import argparse
@@ -10,10 +11,12 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from hack.demo.labels import Labels
 from hack.demo.load import ClusterLoad
 from hack.demo.stage import Stage, must, perform
 
@@ -39,18 +42,16 @@ class Drift:
         self._stage = stage
         self._kubectl = stage.kubectl
         self._rows: list[list[float | None]] = []
+        self._labels = Labels(self._kubectl, _NAME, [], [])
         self._load: ClusterLoad | None = None
         self._unready: list[str] = []
 
     def play(self) -> None:
         """All of it, as steps of the stage."""
         step = self._stage.step
-        step("train a credit model that tells what is usual, and upload it", self._upload)
-        step("apply one ModelDeployment with monitoring, in windows of ten seconds", self._deploy)
-        stop = threading.Event()
-        watching = threading.Thread(target=self._watch_ready, args=(stop,))
-        watching.start()
-        try:
+        step("make an empty namespace", self._stage.fresh_namespace)
+        self._begin()
+        with self._ready_throughout():
             step("rows as usual for six windows: nothing is said", self._stay_quiet)
             step("incomes are half as high again: DataDrift names the feature", self._shift)
             step("rows as usual again: DataDrift is over", lambda: self._calm("DataDrift"))
@@ -58,7 +59,29 @@ class Drift:
             step("rows as usual again: DataQualityIssue is over", lambda: self._calm("DataQualityIssue"))
             step("the model is 40 days old, where 30 are allowed: ModelStale", self._age)
             step("the model was trained today: ModelStale is over", self._renew)
+            step("labels come of what was predicted: the accuracy is as it should be", self._judge)
+            step("a third of the labels say otherwise, of rows as usual: PerformanceDegraded", self._degrade)
+            step("labels as before: PerformanceDegraded is over", self._recover)
             step("all conditions are clear, and nobody was restarted", self._look_back)
+
+    def play_short(self) -> None:
+        """One shifted feature, beside what else there is in the namespace."""
+        self._begin()
+        with self._ready_throughout():
+            self._stage.step("incomes are half as high again: DataDrift names the feature", self._shift)
+
+    def _begin(self) -> None:
+        self._stage.step("train a credit model that tells what is usual, and upload it", self._upload)
+        self._stage.step("apply one ModelDeployment with monitoring, in windows of ten seconds", self._deploy)
+
+    @contextmanager
+    def _ready_throughout(self) -> Iterator[None]:
+        """Nothing in this block may take Ready away; the load ends with it."""
+        stop = threading.Event()
+        watching = threading.Thread(target=self._watch_ready, args=(stop,))
+        watching.start()
+        try:
+            yield
         finally:
             stop.set()
             watching.join()
@@ -69,11 +92,12 @@ class Drift:
     def _upload(self) -> str:
         models = self._stage.train(_NAME, ("1",))
         self._rows = json.loads((models / "rows.json").read_text())
+        truths = json.loads((models / "truths.json").read_text())
+        self._labels = Labels(self._kubectl, _NAME, self._rows, truths)
         reference = json.loads((models / "1" / "modelway.json").read_text())["reference"]
         return f"{len(reference['features'])} features with what is usual for them, in modelway.json"
 
     def _deploy(self) -> str:
-        self._stage.fresh_namespace()
         self._kubectl.apply(
             {
                 "apiVersion": "modelway.dev/v1alpha1",
@@ -92,6 +116,7 @@ class Drift:
                         "minRows": _MIN_ROWS,
                         "maxModelAge": "720h",
                         "slo": {"errorRate": "1%", "latency": {"threshold": "250ms", "percent": "99%"}},
+                        "quality": {"metric": "accuracy", "min": 0.75, "minLabels": 200, "window": f"{_WINDOW:.0f}s"},
                     },
                 },
             }
@@ -147,17 +172,40 @@ class Drift:
         self._trained(_days_ago(0))
         return f"after {self._becomes('ModelStale', 'False', within=0.0):.0f} s"
 
+    def _judge(self) -> str:
+        self._until("answers have ids", self._labels.have_ids)
+        return self._labelled("False", otherwise=0.0)
+
+    def _degrade(self) -> str:
+        return self._labelled("True", otherwise=1 / 3)
+
+    def _recover(self) -> str:
+        return self._labelled("False", otherwise=0.0)
+
+    def _labelled(self, status: str, *, otherwise: float) -> str:
+        """Labels come until the condition is so. Each judgement takes two whole windows."""
+
+        def is_said() -> bool:
+            self._labels.come(otherwise=otherwise)
+            return self._said("PerformanceDegraded")["status"] == status
+
+        before, began = self._labels.accepted, time.monotonic()
+        self._until(f"PerformanceDegraded is {status}", is_said)
+        message, figures = self._said("PerformanceDegraded")["message"], self._status()["monitoring"]["quality"]
+        labels, seconds = self._labels.accepted - before, time.monotonic() - began
+        return f"after {seconds:.0f} s and {labels:,} labels: {message}: {figures['value']}"
+
     def _look_back(self) -> str:
-        self._until(
-            "all conditions are clear", lambda: all(self._said(kind)["status"] == "False" for kind in _CONDITIONS)
-        )
+        kinds = (*_CONDITIONS, "PerformanceDegraded")
+        self._until("all conditions are clear", lambda: all(self._said(kind)["status"] == "False" for kind in kinds))
         pods = self._kubectl.list("pods", f"modelway.dev/name={_NAME}")
         restarts = sum(one["restartCount"] for pod in pods for one in pod["status"]["containerStatuses"])
         must(len(pods) == 2 and restarts == 0, f"{len(pods)} pods, {restarts} restarts")
         events = self._kubectl.list("events.events.k8s.io", "")
         told = [one for one in events if one["regarding"]["name"] == _NAME and one["action"] == "Watch"]
         print("".join(f"  {one['type']} {one['reason']}: {one['note']}\n" for one in told), end="", flush=True)
-        must({"InputsDrifted", "InputsBroken", "TooOld"} <= {one["reason"] for one in told}, "an Event is missing")
+        wanted = {"InputsDrifted", "InputsBroken", "TooOld", "BeyondLimit"}
+        must(wanted <= {one["reason"] for one in told}, "an Event is missing")
         return "Ready stayed true; two pods, no restart"
 
     def _send(self, rows: list[list[Any]]) -> None:

@@ -31,7 +31,15 @@ ALERTS = {
 PANELS = {
     one["title"]: one["targets"][0]["expr"] for one in json.loads((FILES / "dashboard.json").read_text())["panels"]
 }
-KINDS = ("DataDrift", "PredictionDrift", "DataQualityIssue", "PerformanceDegraded", "ModelStale", "Degraded")
+KINDS = (
+    "DataDrift",
+    "PredictionDrift",
+    "DataQualityIssue",
+    "PerformanceDegraded",
+    "ModelStale",
+    "Degraded",
+    "RetrainingFailed",
+)
 SLO = {"errorRate": "1%"}
 AGE = Feature("age", Cells(edges=(1.0,), lowest=0, highest=2), (5, 5))
 NOW = datetime.now(UTC)

@@ -32,6 +32,19 @@ def own(**more):
     return {"name": "own", "prometheus": {"good": good, "total": total, "maxIncrease": "1%"} | more}
 
 
+QUALITY = {"quality": {"metric": "accuracy", "min": 0.5}}
+
+
+def labelled(**more):
+    """A check of what labels say."""
+    return {"name": "right", "feedback": {"metric": "accuracy", "maxDecrease": "1%"} | more}
+
+
+def judged(check, *steps):
+    """The usual spec with labels, and a rollout with this check."""
+    return wrong(rollout={"steps": list(steps or [FIVE]), "checks": [check]}, monitoring=QUALITY)
+
+
 TABLE = {
     # What is wrong: (spec, name), the field in the error, words of the error
     "missing uri": (wrong(model__uri=None), "spec.model.uri", "Required value"),
@@ -181,7 +194,7 @@ TABLE = {
     "a check of nothing": (
         rollout(FIVE, checks=({"name": "empty"},)),
         "spec.rollout.checks[0]",
-        "exactly one of errorRate, latency, predictions and prometheus",
+        "exactly one of errorRate, latency, predictions, prometheus and feedback",
     ),
     "a threshold off the list": (
         rollout(FIVE, checks=({"name": "slow", "latency": {"threshold": "260ms", "maxIncrease": "1%"}},)),
@@ -235,6 +248,45 @@ TABLE = {
         ),
         "spec.rollout.checks",
         "needs the built-in server",
+    ),
+    "labels without ids": (
+        rollout(FIVE, checks=(labelled(),)),
+        "spec.rollout.checks",
+        "a check of feedback needs monitoring.quality",
+    ),
+    "labels of another image": (
+        wrong(
+            serving__container=IMAGE,
+            rollout={"steps": [FIVE], "checks": [labelled()]},
+            monitoring=QUALITY,
+        ),
+        "spec.rollout.checks",
+        "needs the built-in server",
+    ),
+    "labels of copies": (
+        judged(labelled(), {"name": "copies", "shadow": {"percent": "5%"}}),
+        "spec.rollout.steps",
+        "needs a step with a weight below 100",
+    ),
+    "a metric that is no share": (
+        judged(labelled(metric="f1")),
+        "spec.rollout.checks[0].feedback.metric",
+        'supported values: "accuracy", "precision", "recall"',
+    ),
+    "a recall of no class": (
+        judged(labelled(metric="recall")),
+        "spec.rollout.checks[0].feedback.label",
+        "name it by label",
+    ),
+    "an accuracy of a class": (
+        judged(labelled(label="1")),
+        "spec.rollout.checks[0].feedback.label",
+        "accuracy has no label",
+    ),
+    "labels that come too late to count": (
+        judged(labelled(labelDelay="300h")),
+        "spec.rollout.checks",
+        "256 windows",
     ),
     "a pause in days": (
         rollout(FIVE, {"name": "rest", "pause": {"duration": "1d"}}),
@@ -382,6 +434,10 @@ GOOD = {
     "autoscaling": {"serving__replicas": None, "serving__autoscaling": {"maxReplicas": 3, "metrics": [CPU]}},
     "a quantity that is a number": {"serving__resources": {"limits": {"cpu": 2}}},
     "a check of its own counters": {"rollout": {"steps": [FIVE], "checks": [own()]}},
+    "a check of labels": {
+        "rollout": {"steps": [FIVE], "checks": [labelled(metric="recall", label="1", labelDelay="24h")]},
+        "monitoring": QUALITY,
+    },
     "two listeners of a Gateway, and one of another namespace": {
         "traffic": {
             "parentRefs": [

@@ -467,8 +467,18 @@ def live_through_everything(cluster: Cluster) -> None:
         "input": {"uri": "s3://lake/a/"},
         "output": {"uri": "s3://lake/b/"},
     }
-    quality = {"quality": {"metric": "accuracy", "min": 0.9}}
-    whole = iris["spec"] | {"traffic": traffic, "batchJobs": [batch], "monitoring": quality}
+    container = {"name": "train", "image": "train"}
+    pods = {"spec": {"restartPolicy": "Never", "containers": [container]}}
+    train = {"schedule": "@yearly", "suspend": True, "jobTemplate": {"spec": {"template": pods}}}
+    of_the_user = {"apiVersion": CRON_JOB.api_version, "kind": CRON_JOB.name, "metadata": {"name": "train"}}
+    cluster.create(MODELS, of_the_user | {"spec": train}, CRON_JOB)
+    monitoring = {
+        "quality": {"metric": "accuracy", "min": 0.9},
+        "maxModelAge": "720h",
+        "onDegraded": {"jobFrom": "train", "conditions": ["ModelStale"]},
+    }
+    model = iris["spec"]["model"] | {"trainingTime": "2020-01-01T00:00:00Z"}
+    whole = iris["spec"] | {"model": model, "traffic": traffic, "batchJobs": [batch], "monitoring": monitoring}
     cluster.create(MODELS, iris | {"spec": whole}, MODEL_DEPLOYMENT)
     by_hand = model_deployment("by-hand", annotations={"test.modelway.dev/status": "by-hand"})
     cluster.create(MODELS, by_hand, MODEL_DEPLOYMENT)
@@ -481,6 +491,11 @@ def live_through_everything(cluster: Cluster) -> None:
     repair_lost_labels(cluster)
     remove_leftovers(cluster, owner=ready)
     assert "key" in cluster.get(SECRET.path(MODELS, "iris-feedback-a"))["data"]
+    cluster.until(
+        lambda: "retraining" in cluster.get(MODEL_DEPLOYMENT.path(MODELS, "iris"))["status"],
+        "a Job is made that trains another model",
+        shows=lambda: cluster.get(MODEL_DEPLOYMENT.path(MODELS, "iris"))["status"],
+    )
 
     update = {"model": {"version": "2"}, "serving": {"autoscaling": None, "replicas": 1}, "traffic": None}
     update |= {"batchJobs": None}

@@ -1,50 +1,16 @@
 """`modelway rollout` by the real kubectl, on a real API server; the status is written by the test, as an operator would."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from hack.local import binaries
 
-from modelway.api.kinds import CONTROLLER_REVISION, MODEL_DEPLOYMENT
+from modelway.api.kinds import CONTROLLER_REVISION
 from modelway.cli.rollout.errors import Conflict, NotFound
 from modelway.cli.rollout.kubectl import Kubectl
 from support.cluster import spec_of
 from support.rollouts import CANDIDATE, CHECKS, STABLE, STEPS, promoted, rejected, under_way
-
-_COMMANDS = Path(sys.executable).parent
-
-
-class Shell:
-    """A user's shell: kubectl and modelway in PATH, and a kubeconfig whose context has the test's namespace."""
-
-    def __init__(self, cluster, namespace, folder) -> None:
-        (folder / "kubectl").symlink_to(binaries.ensure(["kubectl"])["kubectl"])
-        kubeconfig = folder / "kubeconfig"
-        kubeconfig.write_text(cluster.control_plane.kubeconfig_of("admin").read_text())
-        self.kubeconfig = str(kubeconfig)
-        self._environment = os.environ | {
-            "KUBECONFIG": self.kubeconfig,
-            "PATH": f"{folder}:{_COMMANDS}:{os.environ['PATH']}",
-        }
-        self.run("kubectl", "config", "set-context", "--current", f"--namespace={namespace.name}")
-
-    def run(self, *command):
-        return subprocess.run(
-            command,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-
-    def start(self, *command):
-        return subprocess.Popen(command, env=self._environment, stdout=subprocess.PIPE, text=True)
+from support.shell import Shell, say
 
 
 @pytest.fixture
@@ -55,14 +21,6 @@ def shell(cluster, namespace, tmp_path):
 @pytest.fixture
 def deployed(namespace):
     return namespace.deploy(spec_of(model__version="17", rollout={"steps": STEPS, "checks": CHECKS}))
-
-
-def say(deployed, told):
-    """Write the status that `told` has."""
-    generation = deployed.live["metadata"]["generation"]
-    status = told["status"] | {"observedGeneration": generation}
-    whole = [{"op": "add", "path": "/status", "value": status}]
-    deployed.namespace.patch(MODEL_DEPLOYMENT, deployed.name, whole, subresource="status")
 
 
 def annotations(deployed):

@@ -4,8 +4,9 @@ Routers take their files from the ConfigMap when their annotation tells the kube
 that a router has taken say; each request is counted where it went. Nothing here knows what the plan intends.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from modelway.api.names import ANNOTATION_ROUTING, LABEL_REVISION, child_name
 from modelway.plan import ChildKey, Object, PodKey
 from modelway.plan.measured import (
     ArmCounters,
+    LabelReading,
     Measured,
     MetricsReading,
     MetricsTarget,
@@ -23,6 +25,7 @@ from modelway.plan.measured import (
     ServerReading,
 )
 from modelway.plan.routing.envoy import THRESHOLDS
+from modelway.stats.quality_counts import Labelled, Place, age_of
 from support.builders import NAME, spec
 from support.simulation import Simulation, is_ready, is_router
 
@@ -36,7 +39,8 @@ class Behaviour:
     """How a revision answers: shares of its requests, and classes by their shares.
 
     `differs` is of copies: how often its class is another than that which the user hears; None: by chance. `unhappy` is
-    what the model's own counters do not count as good.
+    what the model's own counters do not count as good. `wrong` is how many labels say that the answer was; None: no
+    label ever comes.
     """
 
     errors: float = 0.0
@@ -44,6 +48,7 @@ class Behaviour:
     classes: dict[str, float] = field(default_factory=dict)
     differs: float | None = None
     unhappy: float = 0.0
+    wrong: float | None = None
 
 
 class Answer(NamedTuple):
@@ -89,6 +94,15 @@ class RoutedSimulation(Simulation):
         """Whether Prometheus knows the pods."""
         self.metrics_failure = ""
         """Why Prometheus does not answer."""
+        self.labels: dict[str, Counter[tuple[Place, bool]]] = {}
+        """Of each pod: labels that it was sent, by place and whether they were right."""
+        self.label_window = 60.0
+        self.labels_take = 0.0
+        """Seconds from a prediction to its label."""
+        self.labels_failure = ""
+        """Why no pod tells of its labels."""
+        self._to_come: deque[tuple[datetime, datetime, str, bool]] = deque()
+        self._labelling = Random(seed)
         self.mirrored = 0
         """Requests of which the candidate got a copy."""
         self._apart = Random(seed)
@@ -160,7 +174,39 @@ class RoutedSimulation(Simulation):
                 before = max(0, len(ring) - 200)
                 pairs = tuple(ring[before:])
                 servers.append(ServerReading(key, self.now, f"epoch-of-{name}", revision, answers, pairs, before))
-        self.measured = Measured(tuple(routers), tuple(servers), tuple(unreachable), self._metrics())
+        metrics, labels = self._metrics(), self._labels_read()
+        self.measured = Measured(tuple(routers), tuple(servers), tuple(unreachable), metrics, labels)
+
+    def deliver_labels(self) -> None:
+        """Labels whose time has come are sent to some pod, whichever revision it serves."""
+        ready = [name for name, pod in self.pods.items() if not is_router(pod) and is_ready(pod)]
+        while ready and self._to_come and self._to_come[0][0] <= self.now:
+            _, when, revision, is_right = self._to_come.popleft()
+            age = age_of((self.now - when).total_seconds(), self.label_window)
+            place = Place(revision, int(when.timestamp() // self.label_window), age)
+            self.labels.setdefault(self._labelling.choice(ready), Counter())[place, is_right] += 1
+
+    def labels_of(self, revision: str) -> int:
+        """Labels of its predictions that any pod was ever sent."""
+        return sum(n for sent in self.labels.values() for (place, _), n in sent.items() if place.revision == revision)
+
+    def _labels_read(self) -> tuple[LabelReading, ...]:
+        """What the pods tell that the last look wanted to be asked."""
+        self.deliver_labels()
+        measuring = self.last.measuring if self.last is not None else None
+        found = []
+        for name, pod in self.pods.items():
+            if measuring is None or measuring.labelling is None or is_router(pod) or not is_ready(pod):
+                continue
+            key = PodKey(name, pod["metadata"]["uid"])
+            if self.labels_failure:
+                found.append(LabelReading(key, self.now, failure=f"pod {name}: {self.labels_failure}"))
+                continue
+            told: dict[Place, Labelled] = {}
+            for (place, is_right), rows in self.labels.get(name, Counter()).items():
+                told[place] = told.get(place, Labelled()) + Labelled(rows, rows if is_right else 0)
+            found.append(LabelReading(key, self.now, f"epoch-of-{name}", self.label_window, told))
+        return tuple(found)
 
     def _metrics(self) -> tuple[MetricsReading, ...]:
         """What Prometheus tells of each question of the last look: it has just scraped all pods."""
@@ -335,6 +381,9 @@ class RoutedSimulation(Simulation):
             own = self.own_counters.setdefault(self._apart.choice(pods), [0, 0])
             own[0] += 1
             own[1] += not failed and self._apart.random() >= behaviour.unhappy
+        if pods and not failed and not is_copy and behaviour.wrong is not None:
+            is_right = self._labelling.random() >= behaviour.wrong
+            self._to_come.append((self.now + timedelta(seconds=self.labels_take), self.now, revision, is_right))
         if counted is None:
             return answer
         took = 20_000 if self.random.random() < behaviour.slow else 20

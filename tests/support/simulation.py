@@ -19,10 +19,11 @@ from modelway.api.status import Status
 from modelway.plan import Child, ChildKey, Happening, Object, Observed, Plan, Refusal, Settings, plan
 from modelway.plan.measured import Measured
 from modelway.plan.monitoring.readings import Collected
+from modelway.plan.monitoring.retraining_job import job_of, missing, unfitness
 from modelway.plan.monitoring.watch import Watch
 from modelway.plan.rollout.ledger import Ledger
 from modelway.plan.routing.live import annotation
-from modelway.plan.types import Touch
+from modelway.plan.types import JobOrder, Notice, Touch
 from support import builders
 from support.builders import DIGEST, NAME, NOW, SETTINGS, changed
 
@@ -46,6 +47,9 @@ class Simulation:
         self.pods: dict[str, Object] = {}
         self.jobs: list[Object] = []
         self.batch_pods: list[Object] = []
+        self.cron_jobs: dict[str, Object] = {}
+        """Those that users have made."""
+        self.job_refusal: Refusal | None = None
         self.refusals: dict[ChildKey, Refusal] = {}
         self.records: tuple[Object, ...] = ()
         self.ledger: Ledger | None = None
@@ -57,6 +61,7 @@ class Simulation:
         self.artifacts: defaultdict[str, str] = defaultdict(lambda: DIGEST)
         """What each URI holds."""
         self.happenings: list[Happening] = []
+        self.notices: list[Notice] = []
         self.writes: list[str] = []
         """What was written so far: `status`, or what was done to which child."""
         self.last: Plan | None = None
@@ -81,6 +86,7 @@ class Simulation:
             collected=self.collected,
             watch=self.watch,
             unserved=dict(self.unserved),
+            job_refusal=self.job_refusal,
         )
 
     def plan(self, observed: Observed | None = None) -> Plan:
@@ -109,6 +115,7 @@ class Simulation:
     def forget(self) -> None:
         """The operator starts again, and remembers nothing."""
         self.records, self.ledger, self.watch, self.collected = (), None, None, Collected()
+        self.job_refusal = None
 
     def _carry_out(self, seen: Observed, decision: Plan) -> None:
         version = seen.resource.metadata.resource_version
@@ -130,8 +137,24 @@ class Simulation:
                 del self.pods[evicted.name]
         for touch in decision.touches:
             self._touch_pod(touch)
+        self.job_refusal = self._order(decision.job_order)
         if dumped(decision.status) != self.resource.get("status", {}):
             self._write_status(decision, version)
+
+    def _order(self, order: JobOrder | None) -> Refusal | None:
+        if order is None:
+            return None
+        if (cron_job := self.cron_jobs.get(order.cron_job)) is None:
+            return missing(order.cron_job)
+        if (unfit := unfitness(cron_job)) is not None or order.name is None:
+            return unfit
+        metadata = self.resource["metadata"]
+        job = job_of(cron_job, order, owner=metadata["name"], owner_uid=metadata["uid"])
+        if any(one["metadata"]["name"] == order.name for one in self.jobs):
+            raise Conflicted
+        self._write(f"create Job {order.name}")
+        self.jobs.append(job)
+        return None
 
     def _touch_pod(self, touch: Touch) -> None:
         pod = self.pods.get(touch.pod.name)
@@ -148,6 +171,7 @@ class Simulation:
         self.resource = changed(self.resource, {"status": dumped(decision.status)})
         self._touch()
         self.happenings += decision.happenings
+        self.notices += decision.notices
         return str(self.resource["metadata"]["resourceVersion"])
 
     def _apply(self, child: Child) -> None:
@@ -155,7 +179,8 @@ class Simulation:
         wanted = child.body | {"metadata": dict(child.body["metadata"])}
         if live is None:
             self._write(f"create {child.kind.name} {child.key.name}")
-            wanted["metadata"] |= {"uid": f"uid-{next(self._serial)}", "generation": 1}
+            made = self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+            wanted["metadata"] |= {"uid": f"uid-{next(self._serial)}", "generation": 1, "creationTimestamp": made}
             if child.kind == DEPLOYMENT:
                 wanted["spec"] = wanted["spec"] | {"replicas": 1 if child.replicas is None else child.replicas}
             self.children[child.key] = wanted
@@ -169,7 +194,7 @@ class Simulation:
             self.scale(child.key.name, child.replicas)
 
     def _put(self, key: ChildKey, live: Object, wanted: Object) -> None:
-        kept = {name: live["metadata"][name] for name in ("uid", "generation")}
+        kept = {name: live["metadata"][name] for name in ("uid", "generation", "creationTimestamp")}
         wanted["metadata"] |= kept | {"generation": kept["generation"] + 1}
         if key.kind == DEPLOYMENT:
             wanted["spec"] = wanted["spec"] | {"replicas": live["spec"]["replicas"]}

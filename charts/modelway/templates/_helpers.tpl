@@ -75,13 +75,14 @@ app.kubernetes.io/component: operator
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [get, list, watch, create, patch, update, delete]
-# The CronJobs of spec.batchJobs; their Jobs are made by Kubernetes, and read.
+# The CronJobs of spec.batchJobs; their Jobs are made by Kubernetes, and read. A Job of spec.monitoring.onDegraded is made from
+# a CronJob of the user's, which is read.
 - apiGroups: [batch]
   resources: [cronjobs]
   verbs: [get, list, watch, create, patch, update, delete]
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [list, watch]
+  verbs: [list, watch, create]
 # Where the Gateway API is installed; for spec.traffic.parentRefs.
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]

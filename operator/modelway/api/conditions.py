@@ -41,6 +41,8 @@ class Condition(StrEnum):
     """The model is older than `spec.monitoring.maxModelAge`."""
     DEGRADED = "Degraded"
     """The answers miss `spec.monitoring.slo`."""
+    RETRAINING_FAILED = "RetrainingFailed"
+    """The last Job of `spec.monitoring.onDegraded` has failed, or none can be made. There while that is given."""
 
 
 class Reason(StrEnum):
@@ -189,6 +191,16 @@ class Reason(StrEnum):
     """The last windows had fewer rows than `spec.monitoring.minRows`."""
     NOT_OBSERVED = "NotObserved"
     """Nobody counts it: an image of the user's own, or inputs that are no columns of values."""
+
+    # RetrainingFailed
+    CRON_JOB_MISSING = "CronJobMissing"
+    """There is no CronJob of the name in `jobFrom`."""
+    CRON_JOB_UNFIT = "CronJobUnfit"
+    """The CronJob is not suspended, or is one of modelway's own."""
+    JOB_FAILED = "JobFailed"
+    """The last Job has failed, and the model that it was to replace still serves."""
+    MOST_JOBS_MADE = "MostJobsMade"
+    """As many Jobs were made for the model that serves as `maxJobs` allows."""
 
     # no trouble
     AS_EXPECTED = "AsExpected"

@@ -11,6 +11,8 @@ from pydantic import ConfigDict, Field
 
 from modelway.api.base import Model, Rule, rules
 from modelway.api.monitoring_quality import Quality
+from modelway.api.monitoring_sink import Sink
+from modelway.api.retraining import OnDegraded
 from modelway.api.rollout import Threshold
 from modelway.api.units import Duration, PartPercent
 
@@ -19,6 +21,7 @@ DEFAULT_MIN_ROWS: Final = 500
 DEFAULT_MAX_PSI: Final = 0.1
 DEFAULT_WINDOWS: Final = 3
 DEFAULT_LEARN_FOR: Final = "24h"
+_ASKS_FOR: Final = "(has(self.onDegraded) && has(self.onDegraded.conditions) && '{}' in self.onDegraded.conditions)"
 
 
 class Reference(Model):
@@ -95,6 +98,16 @@ class Monitoring(Model):
                 "must be from 10s to 24h",
                 field=".window",
             ),
+            Rule(
+                f"!{_ASKS_FOR.format('ModelStale')} || has(self.maxModelAge)",
+                "ModelStale never turns true without maxModelAge: give it, or leave ModelStale out",
+                field=".onDegraded.conditions",
+            ),
+            Rule(
+                f"!{_ASKS_FOR.format('PerformanceDegraded')} || has(self.quality)",
+                "PerformanceDegraded never turns true without quality: give it, or leave PerformanceDegraded out",
+                field=".onDegraded.conditions",
+            ),
         )
     )
 
@@ -123,3 +136,10 @@ class Monitoring(Model):
     features: Literal["Show", "Hide"] | None = None
     """`Hide`: features are told by their number, `feature 3`, and not by their name, in conditions, events and metrics.
     Defaults to Show."""
+
+    on_degraded: OnDegraded | None = None
+    """A Job that is made when the model has become worse, to train a better one; condition `RetrainingFailed`. Left
+    out: none."""
+
+    sink: Sink | None = None
+    """Whom each transition of these conditions is told to, as a CloudEvent. Left out: nobody, but for Events."""

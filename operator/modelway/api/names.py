@@ -29,6 +29,7 @@ LABEL_REVISION: Final = "modelway.dev/revision"
 LABEL_COMPONENT: Final = "app.kubernetes.io/component"
 
 MANAGED_BY: Final = "modelway"
+COMPONENT_RETRAINING: Final = "model-retraining"
 COMPONENT_SERVER: Final = "model-server"
 COMPONENT_ROUTER: Final = "model-router"
 COMPONENT_BATCH: Final = "model-batch"
@@ -41,6 +42,10 @@ ANNOTATION_DATE: Final = "modelway.dev/date"
 """On a Job that was asked for by hand: what `{date}` and `{time}` stand for."""
 VARIABLE_DATE: Final = "MODELWAY_DATE"
 """The same, for the containers of a Job."""
+
+RETRAINING_SUFFIX: Final = "retrain"
+ANNOTATION_CAUSE: Final = "modelway.dev/retraining"
+"""On a Job of `spec.monitoring.onDegraded`: what it was made for, as JSON: condition, time, model, and its number."""
 
 ANNOTATION_APPLIED: Final = "modelway.dev/applied"
 """On every child: hash of what was last applied, so that a field which modelway no longer sets is noticed."""

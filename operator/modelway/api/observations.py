@@ -114,3 +114,15 @@ def check_key(key: str) -> None:
 def other_of(name: str) -> int:
     """Which of `OTHERS` a class belongs to that is not told by its name; the same everywhere."""
     return crc32(name.encode()) % OTHERS
+
+
+class AnswerError(Exception):
+    """What a pod answered is of no use. The message says why."""
+
+
+def check_origin(form: object, revision: object, *, wanted: str) -> None:
+    """Raise AnswerError unless an answer is of our format, and of the revision that was asked."""
+    if form != FORMAT:
+        raise AnswerError(f"it counts in format {form}, the operator in {FORMAT}; bring both to one version")
+    if revision != wanted:
+        raise AnswerError(f"revision {revision or 'unknown'} answered at its address, not {wanted}")

@@ -159,15 +159,47 @@ class Prometheus(Model):
     """By how many percentage points more of the candidate's may be bad."""
 
 
-class Check(Model):
-    """What must not get worse: exactly one of errorRate, latency, predictions and prometheus."""
+class Feedback(Model):
+    """Compares what labels say of predictions that both revisions made at the same time.
+
+    Only shares of rows that are right or wrong by themselves: those are what the comparison is valid for. F1 and AUC
+    are not, and errors and losses have no bound.
+    """
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             Rule(
-                "[has(self.errorRate), has(self.latency), has(self.predictions), has(self.prometheus)]"
-                ".exists_one(given, given)",
-                "exactly one of errorRate, latency, predictions and prometheus must be given",
+                "(self.metric in ['precision', 'recall']) == has(self.label)",
+                "precision and recall are of one class: name it by label; accuracy has no label",
+                field=".label",
+            ),
+        )
+    )
+
+    metric: Literal["accuracy", "precision", "recall"]
+    """The share that is compared: of all labelled rows those that were right; of those that were predicted to be of the
+    class; of those that are of the class."""
+
+    label: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """The class whose precision or recall it is."""
+
+    max_decrease: PartPercent
+    """By how many percentage points the candidate's may be lower."""
+
+    label_delay: Duration | None = None
+    """How long labels are waited for: predictions count when they are this old, by labels that came within it. Needed
+    where a label comes sooner or later depending on what was predicted. Left out: every label counts when it comes."""
+
+
+class Check(Model):
+    """What must not get worse: exactly one of errorRate, latency, predictions, prometheus and feedback."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                "[has(self.errorRate), has(self.latency), has(self.predictions), has(self.prometheus),"
+                " has(self.feedback)].exists_one(given, given)",
+                "exactly one of errorRate, latency, predictions, prometheus and feedback must be given",
             )
         )
     )
@@ -186,6 +218,10 @@ class Check(Model):
 
     prometheus: Prometheus | None = None
     """Compare counters of the model's own; needs the operator to know the cluster's Prometheus."""
+
+    feedback: Feedback | None = None
+    """Compare what labels say, of predictions made while both revisions answered; needs `spec.monitoring.quality`. It
+    goes on in `watchAfter`."""
 
     on_harm: Literal["Rollback", "Hold"] | None = None
     """What happens when the check is Harmful: `Rollback`, or `Hold`, which takes all weight off the candidate and waits
@@ -214,6 +250,12 @@ class Rollout(Model):
                 "checks compare both revisions at the same time: they need a step with shadow or a weight below 100",
                 field=".steps",
             ),
+            Rule(
+                "!has(self.checks) || !self.checks.exists(check, has(check.feedback)) || (has(self.steps)"
+                " && self.steps.exists(step, has(step.weight) && step.weight < 100))",
+                "labels come of answers that users have got: a check of feedback needs a step with a weight below 100",
+                field=".steps",
+            ),
         )
     )
 
@@ -240,5 +282,5 @@ class Rollout(Model):
     Defaults to Hold."""
 
     watch_after: Duration | None = None
-    """How long the old revision is kept warm after a promotion; a new one that crashes in this time is rolled back.
-    Left out: not at all."""
+    """How long the old revision is kept warm after a promotion; a new one that crashes in this time is rolled back, and
+    so is one of which labels come that make a check of feedback Harmful. Left out: not at all."""

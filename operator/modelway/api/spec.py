@@ -276,8 +276,26 @@ class Spec(Model):
             ),
             Rule(
                 "!(has(self.serving) && has(self.serving.container) && has(self.rollout) && has(self.rollout.checks)"
-                " && self.rollout.checks.exists(check, has(check.predictions)))",
-                "a check of predictions needs the built-in server, which counts answers: leave it out with container",
+                " && self.rollout.checks.exists(check, has(check.predictions) || has(check.feedback)))",
+                "a check of predictions or feedback needs the built-in server, which counts answers and labels: leave"
+                " it out with container",
+                field=".rollout.checks",
+            ),
+            Rule(
+                "!(has(self.rollout) && has(self.rollout.checks)"
+                " && self.rollout.checks.exists(check, has(check.feedback)))"
+                " || (has(self.monitoring) && has(self.monitoring.quality))",
+                "a check of feedback needs monitoring.quality: without it answers have no ids that labels could name",
+                field=".rollout.checks",
+            ),
+            Rule(
+                "!(has(self.rollout) && has(self.rollout.checks) && has(self.monitoring)"
+                " && has(self.monitoring.quality)) || self.rollout.checks.all(check, !has(check.feedback)"
+                " || !has(check.feedback.labelDelay) || duration(check.feedback.labelDelay).getSeconds()"
+                " < 256 * duration(has(self.monitoring.quality.window) ? self.monitoring.quality.window"
+                " : '1h').getSeconds())",
+                "feedback.labelDelay must be less than 256 windows of monitoring.quality.window (1h where it is left"
+                " out): later labels do not count",
                 field=".rollout.checks",
             ),
             Rule(

@@ -7,6 +7,7 @@ from pydantic import Field
 from modelway.api.base import Model, list_map
 from modelway.api.batch_status import BatchJobStatus
 from modelway.api.monitoring_status import MonitoringStatus
+from modelway.api.retraining import RetrainingStatus
 from modelway.api.units import Time
 
 Text = Annotated[str, Field(max_length=4096)]
@@ -221,6 +222,9 @@ class Status(Model):
 
     monitoring: MonitoringStatus | None = None
     """What was found of the model that serves; absent where `spec.monitoring` is."""
+
+    retraining: RetrainingStatus | None = None
+    """The last Job of `spec.monitoring.onDegraded`; absent before the first."""
 
     batch_jobs: Annotated[tuple[BatchJobStatus, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
     """The runs of `spec.batchJobs`."""

@@ -35,11 +35,11 @@ def feedback(file: Path, **given: Any) -> None:
     from modelway.cli import feedback_send as sending
 
     try:
-        url = sending.feedback_url(given["url"], given["model"])
+        url = sending.feedback_url(given["url"], given["model"], say=_say)
         with file.open(encoding="utf-8-sig", newline="") as opened:
             is_json = file.suffix in {".jsonl", ".ndjson"}
             names, rows = sending.json_rows(opened) if is_json else sending.csv_rows(opened)
-            result = sending.send(rows, _columns(names, given), url, told=_teller())
+            result = sending.send(rows, _columns(names, given), url, told=_teller(), say=_say)
     except (sending.SendingError, UnicodeDecodeError) as error:
         click.echo(f"{file}: {error}", err=True)
         sys.exit(1)
@@ -79,6 +79,11 @@ def _teller() -> Any:
             click.echo(f"\r{sent:,} rows sent", err=True, nl=False)
 
     return tell
+
+
+def _say(what: str) -> None:
+    """Why nothing goes on; on a terminal below how far it is."""
+    click.echo(f"\n{what}" if sys.stderr.isatty() else what, err=True)
 
 
 def _show(result: Any) -> None:

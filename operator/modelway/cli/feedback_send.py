@@ -19,6 +19,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import orjson
 
+from modelway.cli.feedback_wait import Say, Waiting, say_nothing
+
 AT_ONCE: Final = 5000
 """Rows of one request."""
 _LARGEST: Final = 1024 * 1024
@@ -131,6 +133,7 @@ def send(
     url: str,
     *,
     told: Callable[[int], None] = lambda _rows: None,
+    say: Say = say_nothing,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Result:
     """Send all rows.
@@ -140,6 +143,7 @@ def send(
         columns: which of them are what.
         url: `…/v1/models/<name>/feedback`.
         told: is told after each request how many rows were sent with it.
+        say: is told what is waited for, where the server does not answer at once.
         sleep: waits between tries.
 
     Raises:
@@ -155,7 +159,7 @@ def send(
             while end < len(part) and (end == begin or size + len(part[end][1]) <= _LARGEST):
                 size += len(part[end][1]) + 1
                 end += 1
-            _send_some(part[begin:end], url, result, sleep)
+            _send_some(part[begin:end], url, result, Waiting(say, sleep))
             told(end - begin)
             begin = end
     return result
@@ -193,8 +197,8 @@ def _whole(number: Any, where: str) -> int:
         raise SendingError(f"{where}: {str(number)[:80]!r} is no number of a row") from None
 
 
-def _send_some(part: list[tuple[int, bytes]], url: str, result: Result, sleep: Callable[[float], None]) -> None:
-    answer = _posted(b"\n".join(text for _, text in part), url, [line for line, _ in part], sleep)
+def _send_some(part: list[tuple[int, bytes]], url: str, result: Result, waiting: Waiting) -> None:
+    answer = _posted(b"\n".join(text for _, text in part), url, [line for line, _ in part], waiting)
     problems = answer.pop("problems", [])
     result.outcomes.update({name: times for name, times in answer.items() if isinstance(times, int)})
     for problem in problems[: _MOST_PROBLEMS - len(result.problems)]:
@@ -202,14 +206,14 @@ def _send_some(part: list[tuple[int, bytes]], url: str, result: Result, sleep: C
         result.problems.append((where, str(problem["problem"])))
 
 
-def _posted(body: bytes, url: str, lines: list[int], sleep: Callable[[float], None]) -> dict[str, Any]:
+def _posted(body: bytes, url: str, lines: list[int], waiting: Waiting) -> dict[str, Any]:
     headers = {"content-type": "application/x-ndjson"}
     last = ""
     for attempt in range(_TRIES):
         pause = min(2.0**attempt / 2, _LONGEST_PAUSE)
         request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310 the scheme was checked
         try:
-            with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 likewise
+            with waiting.on(url), urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 likewise
                 return _document(answer.read(), url)
         except urllib.error.HTTPError as error:
             problem = _told(error.read())
@@ -220,7 +224,7 @@ def _posted(body: bytes, url: str, lines: list[int], sleep: Callable[[float], No
         except OSError as error:  # URLError is one
             last = str(getattr(error, "reason", error))
         if attempt < _TRIES - 1:
-            sleep(pause)
+            waiting.before_next_try(url, last, pause)
     raise SendingError(f"{url} did not answer after {_TRIES} tries; the last one: {last}; what was sent counts once")
 
 
@@ -255,8 +259,13 @@ def _in_file(text: str, lines: list[int]) -> str:
     return f"line {lines[int(match[1]) - 1]}{text[match.end() :]}"
 
 
-def feedback_url(url: str, model: str | None) -> str:
+def feedback_url(url: str, model: str | None, *, say: Say = say_nothing) -> str:
     """Where labels go: the URL itself, completed by what is missing of `/v1/models/<name>/feedback`.
+
+    Args:
+        url: as it was given.
+        model: its name; None: the only one that the server has.
+        say: is told where the server does not answer at once.
 
     Raises:
         SendingError: it is no URL, or nobody says which model is meant.
@@ -268,14 +277,14 @@ def feedback_url(url: str, model: str | None) -> str:
     if not path.endswith("/feedback"):
         if "/v1/models/" not in path:
             root = urlunsplit((parts.scheme, parts.netloc, path, "", ""))
-            path += f"/v1/models/{quote(model or _only_model(root), safe='')}"
+            path += f"/v1/models/{quote(model or _only_model(root, Waiting(say)), safe='')}"
         path += "/feedback"
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
-def _only_model(root: str) -> str:
+def _only_model(root: str, waiting: Waiting) -> str:
     try:
-        with urllib.request.urlopen(f"{root}/v1/models", timeout=_SECONDS) as answer:  # noqa: S310 checked
+        with waiting.on(root), urllib.request.urlopen(f"{root}/v1/models", timeout=_SECONDS) as answer:  # noqa: S310
             models = _document(answer.read(), root).get("models")
     except OSError as error:
         raise SendingError(f"{root}: {getattr(error, 'reason', error)}") from None

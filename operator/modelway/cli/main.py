@@ -21,6 +21,7 @@ from modelway.cli.fetch import digest, fetch
 from modelway.cli.formats import formats
 from modelway.cli.pack import pack
 from modelway.cli.profile import profile
+from modelway.cli.report import report
 from modelway.cli.rollout import rollout
 from modelway.cli.serve import serve
 from modelway.late import load_late
@@ -102,3 +103,4 @@ main.add_command(feedback)
 main.add_command(convert)
 main.add_command(formats)
 main.add_command(rollout)
+main.add_command(report)

@@ -25,6 +25,7 @@ from modelway.api.names import MANAGED_SELECTOR
 from modelway.controller.apply import Outdated
 from modelway.controller.health import Health
 from modelway.controller.host import Host, NoClusterError, find_connection
+from modelway.controller.labels import Labels
 from modelway.controller.measuring import Measurer, Reading
 from modelway.controller.metrics import Metrics, make_metrics
 from modelway.controller.monitoring import Collector
@@ -35,6 +36,7 @@ from modelway.controller.reconciler import Reconciler
 from modelway.controller.routers import Routers
 from modelway.controller.servers import Servers
 from modelway.controller.settings import OperatorSettings, SettingsError, read_settings
+from modelway.controller.sink import Sinks
 from modelway.kube.client import Client
 from modelway.kube.connection import Connection
 from modelway.kube.errors import ApiError, Conflict, Deposed
@@ -101,16 +103,19 @@ class Operator:
             token_file=Path(settings.prometheus_token_file) if settings.prometheus_token_file else None,
             clock=_now,
         )
-        self._measurer = Measurer(self._ask, on_news=self._queue.add, ask_metrics=prometheus.ask)
+        labels = Labels(self._pods, clock=_now)
+        self._measurer = Measurer(self._ask, on_news=self._queue.add, ask_metrics=prometheus.ask, ask_labels=labels.ask)
         # A model is read once in minutes: its connections are worth keeping for the two or three requests of a reading.
         self._watched = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(keepalive_timeout=KEEPALIVE_SECONDS), cookie_jar=aiohttp.DummyCookieJar()
         )
         self._collector = Collector(Observed(self._watched, clock=_now).read, on_news=self._queue.add, clock=_now)
+        recorder = Recorder(self._client, instance=self._lease.identity)
+        self._sinks = Sinks(settings.sink_hosts, counter=self._metrics.sink_events, recorder=recorder)
         self._reconciler = Reconciler(
             self._client,
             self._store,
-            Recorder(self._client, instance=self._lease.identity),
+            recorder,
             Settings(
                 server_image=settings.server_image,
                 server_image_pull_policy=settings.server_image_pull_policy,
@@ -125,6 +130,7 @@ class Operator:
             self._collector,
             self._metrics.monitoring,
             clock=monotonic,
+            notify=self._sinks.send,
         )
         self._reflectors = [
             Reflector(
@@ -184,6 +190,7 @@ class Operator:
         await self._health.stop()
         await self._measurer.close()
         await self._collector.close()
+        await self._sinks.close()
         await self._pods.close()
         await self._watched.close()
         await self._client.close()

@@ -91,7 +91,7 @@ class Applier:
             try:
                 await self._child(owner, owner_uid, child, live)
             except (BadRequest, Forbidden, Invalid) as error:
-                refusals[child.key] = _refusal(error)
+                refusals[child.key] = refusal_of(error)
             except _ForeignError as foreign:
                 refusals[child.key] = Refusal(Reason.NAME_CONFLICT, str(foreign))
         await self._keys.make(owner, plan.keys)
@@ -246,7 +246,8 @@ def _is_of_namesake(obj: Object, owner: Owner) -> bool:
     return any(one["kind"] == KIND and one["name"] == owner.name and one.get("controller") for one in references)
 
 
-def _refusal(error: ApiError) -> Refusal:
+def refusal_of(error: ApiError) -> Refusal:
+    """Why the API server did not take an object, for the next plan."""
     if isinstance(error, Forbidden) and _GOING in error.message:
         return Refusal(Reason.GATEWAY_API_MISSING, error.message)
     quota = isinstance(error, Forbidden) and "exceeded quota" in error.message

@@ -9,12 +9,8 @@ from contextlib import contextmanager
 
 import aiohttp
 
-from modelway.api.observations import FORMAT
+from modelway.api.observations import AnswerError
 from modelway.controller.measuring import UnreachableError
-
-
-class AnswerError(Exception):
-    """What was answered is of no use. The message says why."""
 
 
 @contextmanager
@@ -62,11 +58,3 @@ async def asked(
     if answer.status != 200:
         raise AnswerError(f"{path} was answered with status {answer.status}")
     return bytes(body)
-
-
-def check_origin(form: object, revision: object, *, wanted: str) -> None:
-    """Raise AnswerError unless an answer is of our format, and of the revision that was asked."""
-    if form != FORMAT:
-        raise AnswerError(f"it counts in format {form}, the operator in {FORMAT}; bring both to one version")
-    if revision != wanted:
-        raise AnswerError(f"revision {revision or 'unknown'} answered at its address, not {wanted}")

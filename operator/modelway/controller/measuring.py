@@ -14,6 +14,7 @@ import structlog
 
 from modelway.kube.store import Owner
 from modelway.plan.measured import (
+    LabelReading,
     Measured,
     Measuring,
     MetricsReading,
@@ -28,13 +29,15 @@ _log = structlog.get_logger(__name__)
 Reading = RouterReading | ServerReading
 Ask = Callable[[Target], Awaitable[Reading]]
 AskMetrics = Callable[[Question], Awaitable[MetricsReading]]
+AskLabels = Callable[[Target, float], Awaitable[LabelReading]]
 
 _AT_ONCE: Final = 64
 """Pods that are asked at the same time, of all rollouts together."""
 
 
 METRICS_SECONDS: Final = 10.0
-"""Between two questions to Prometheus, whatever the pods are asked: it learns of nothing more often."""
+"""Between two questions to Prometheus, whatever the pods are asked: it learns of nothing more often. Likewise between
+two questions for labels."""
 
 
 class UnreachableError(Exception):
@@ -46,13 +49,15 @@ class _Followed:
     wanted: Measuring
     measured: Measured = field(default_factory=Measured)
     metrics: tuple[MetricsReading, ...] = ()
+    labels: tuple[LabelReading, ...] = ()
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     metrics_task: asyncio.Task[None] | None = None
+    labels_task: asyncio.Task[None] | None = None
 
     @property
     def tasks(self) -> list[asyncio.Task[None]]:
-        return [task for task in (self.task, self.metrics_task) if task is not None]
+        return [task for task in (self.task, self.metrics_task, self.labels_task) if task is not None]
 
 
 class Measurer:
@@ -62,11 +67,15 @@ class Measurer:
         ask: reads one pod; raises UnreachableError.
         on_news: told whose readings are new, after each round.
         ask_metrics: asks Prometheus; whatever goes wrong is in its reading.
+        ask_labels: asks a pod what labels say of predictions since a time; likewise.
     """
 
-    def __init__(self, ask: Ask, *, on_news: Callable[[Owner], None], ask_metrics: AskMetrics) -> None:
+    def __init__(
+        self, ask: Ask, *, on_news: Callable[[Owner], None], ask_metrics: AskMetrics, ask_labels: AskLabels
+    ) -> None:
         self._ask = ask
         self._ask_metrics = ask_metrics
+        self._ask_labels = ask_labels
         self._on_news = on_news
         self._followed: dict[Owner, _Followed] = {}
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -85,6 +94,7 @@ class Measurer:
                 followed.changed.set()
         if wanted is not None:
             self._question(owner, self._followed[owner])
+            self._label(owner, self._followed[owner])
 
     def forget(self, owner: Owner) -> None:
         """Ask nobody of `owner` any more."""
@@ -95,7 +105,9 @@ class Measurer:
     def measured(self, owner: Owner) -> Measured:
         """The last readings; nothing of a ModelDeployment that is not followed."""
         followed = self._followed.get(owner)
-        return replace(followed.measured, metrics=followed.metrics) if followed is not None else Measured()
+        if followed is None:
+            return Measured()
+        return replace(followed.measured, metrics=followed.metrics, labels=followed.labels)
 
     async def close(self) -> None:
         """Ask nobody any more."""
@@ -119,6 +131,25 @@ class Measurer:
             followed.metrics = tuple(await asyncio.gather(*map(self._ask_metrics, questions)))
             self._on_news(owner)
             await asyncio.sleep(METRICS_SECONDS)
+
+    def _label(self, owner: Owner, followed: _Followed) -> None:
+        """Ask for labels by another one: their counts may be large, and are never urgent."""
+        if followed.wanted.labelling is not None and followed.labels_task is None:
+            followed.labels_task = asyncio.create_task(self._keep_labelling(owner, followed))
+        elif followed.wanted.labelling is None and followed.labels_task is not None:
+            followed.labels_task.cancel()
+            followed.labels_task, followed.labels = None, ()
+
+    async def _keep_labelling(self, owner: Owner, followed: _Followed) -> None:
+        while (wanted := followed.wanted.labelling) is not None:
+            asked = (self._labels_of(target, wanted.since) for target in sorted(wanted.targets))
+            followed.labels = tuple(await asyncio.gather(*asked))
+            self._on_news(owner)
+            await asyncio.sleep(METRICS_SECONDS)
+
+    async def _labels_of(self, target: Target, since: float) -> LabelReading:
+        async with self._slots:
+            return await self._ask_labels(target, since)
 
     async def _keep_asking(self, owner: Owner, followed: _Followed) -> None:
         while True:

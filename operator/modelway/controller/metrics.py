@@ -43,6 +43,7 @@ class Metrics:
     resources: Gauge
     rollouts: RolloutMetrics
     monitoring: MonitoringMetrics
+    sink_events: Counter
 
     def count_request(self, verb: str, code: int) -> None:
         """Count one request to the API server."""
@@ -122,4 +123,10 @@ def make_metrics() -> Metrics:
         resources=Gauge("modelway_resources", "ModelDeployments that are watched.", registry=registry),
         rollouts=RolloutMetrics(registry),
         monitoring=MonitoringMetrics(registry),
+        sink_events=Counter(
+            "modelway_sink_events",
+            "CloudEvents for sinks, by result: delivered, failed or dropped.",
+            labelnames=("result",),
+            registry=registry,
+        ),
     )

@@ -26,7 +26,15 @@ from modelway.plan.monitoring.watch import Watch
 MOST_FEATURES: Final = 20
 _OWNER: Final = ("namespace", "name", "revision")
 _CONDITIONS: Final = frozenset(
-    {"DataDrift", "PredictionDrift", "DataQualityIssue", "ModelStale", "Degraded", "PerformanceDegraded"}
+    {
+        "DataDrift",
+        "PredictionDrift",
+        "DataQualityIssue",
+        "ModelStale",
+        "Degraded",
+        "PerformanceDegraded",
+        "RetrainingFailed",
+    }
 )
 _STATUS: Final = {"True": 1.0, "False": 0.0, "Unknown": -1.0}
 

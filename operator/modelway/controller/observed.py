@@ -11,15 +11,13 @@ from datetime import datetime
 from typing import Any, Final
 
 import aiohttp
-import numpy as np
 import orjson
 
-from modelway.api.observations import PATH
-from modelway.controller.asking import AnswerError, asked, check_origin, reaching
-from modelway.plan.monitoring.packing import Held
+from modelway.api.observations import PATH, AnswerError
+from modelway.controller.asking import asked, reaching
+from modelway.plan.monitoring import documents
 from modelway.plan.monitoring.readings import Layout, PodReading, Served, WatchedPod, Watching
 from modelway.plan.pods import HTTP_PORT
-from modelway.stats.drift_reference import LONGEST_NAME, MOST_FEATURES, ReferenceRefusedError, from_record
 
 _SECONDS: Final = 5.0
 """For one pod; it answers in milliseconds."""
@@ -68,8 +66,8 @@ class Observed:
         self, pod: WatchedPod, wanted: Watching, layouts: Mapping[str, Layout]
     ) -> tuple[PodReading, Layout | None]:
         taken_at = self._clock()
-        answers = _document(await self._get(pod, PATH), PATH, pod.revision)
-        inputs = _document(await self._get(pod, f"{PATH}?of=inputs"), f"{PATH}?of=inputs", pod.revision)
+        answers = documents.answers_in(await self._get(pod, PATH), pod.revision)
+        inputs = documents.inputs_in(await self._get(pod, f"{PATH}?of=inputs"), pod.revision)
         if inputs["epoch"] != answers["epoch"]:
             raise AnswerError("it began anew while it was read")
         served = _served(await self._get(pod, _METRICS)) if wanted.served else None
@@ -77,21 +75,8 @@ class Observed:
         layout = layouts.get(str(inputs["layout"]))
         is_known = layout is not None
         if layout is None:
-            layout = _layout(await self._get(pod, f"{PATH}?of=reference"))
-        reading = PodReading(
-            of=pod,
-            taken_at=taken_at,
-            epoch=str(inputs["epoch"]),
-            layout=layout.id,
-            inputs=_counts(inputs["features"], layout),
-            rows=_whole(inputs["rows"]),
-            skipped=_whole(inputs["skipped"]),
-            refused=_whole(inputs["refused"]),
-            answers=_named(answers["answers"]),
-            usual_answers=_named(answers.get("reference") or {}),
-            served=served,
-            quality=quality,
-        )
+            layout = documents.layout_in(await self._get(pod, f"{PATH}?of=reference"))
+        reading = documents.reading_of(pod, answers, inputs, layout, taken_at=taken_at, served=served, quality=quality)
         return reading, None if is_known else layout
 
     async def _quality(self, pod: WatchedPod) -> Mapping[str, Any] | None:
@@ -106,55 +91,6 @@ class Observed:
 
     async def _get(self, pod: WatchedPod, path: str) -> bytes:
         return await asked(self._session, pod.address, path, port=self._port, within=self._timeout, most=_MOST_BYTES)
-
-
-def _document(body: bytes, path: str, revision: str) -> dict[str, Any]:
-    """An answer of the form and revision that is expected; its fields are checked by whoever takes them."""
-    try:
-        said = orjson.loads(body)
-    except ValueError as error:
-        raise AnswerError(f"{path}: {error}") from None
-    found = said if isinstance(said, dict) else {}
-    check_origin(found.get("format"), found.get("revision"), wanted=revision)
-    wanted = {"epoch", "layout", "features", "rows", "skipped", "refused"} if "inputs" in path else {"epoch", "answers"}
-    if missing := sorted(wanted - found.keys()):
-        raise AnswerError(f"{path}: {missing[0]} is missing")
-    return found
-
-
-def _layout(body: bytes) -> Layout:
-    """What `?of=reference` tells."""
-    try:
-        said = orjson.loads(body)
-        told, features = str(said["layout"]), said["features"]
-        names = tuple(str(one["name"])[:LONGEST_NAME] for one in features[:MOST_FEATURES])
-        if not said["learning"]:
-            return Layout(told, names, from_record(said) if names else ())
-        return Layout(told, names, None, frozenset(at for at, one in enumerate(features) if one["kind"] == "texts"))
-    except (KeyError, TypeError, ValueError, ReferenceRefusedError) as error:
-        raise AnswerError(f"{PATH}?of=reference cannot be read: {error!r}") from None
-
-
-def _counts(features: Any, layout: Layout) -> Held:
-    try:
-        parts = [np.array(one, dtype=np.int64) for one in features]
-    except (TypeError, ValueError, OverflowError) as error:
-        raise AnswerError(f"{PATH}?of=inputs: features: {error}") from None
-    if tuple(part.shape for part in parts) != tuple((size,) for size in layout.sizes()):
-        raise AnswerError(f"{PATH}?of=inputs: features: not as many numbers as its layout {layout.id} has")
-    return Held.of(np.concatenate(parts)) if parts else Held()
-
-
-def _whole(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise AnswerError(f"{PATH}?of=inputs: {value!r} is no count")
-    return value
-
-
-def _named(counts: Any) -> dict[str, int]:
-    if not isinstance(counts, dict) or any(type(count) is not int or count < 0 for count in counts.values()):
-        raise AnswerError(f"{PATH}: answers: whole numbers by their bin are needed")
-    return counts
 
 
 def _served(body: bytes) -> Served:

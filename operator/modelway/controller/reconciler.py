@@ -23,6 +23,7 @@ from modelway.controller.apply import Applier, is_controlled_by
 from modelway.controller.measuring import Measurer
 from modelway.controller.monitoring import Collector
 from modelway.controller.monitoring_metrics import MonitoringMetrics
+from modelway.controller.retraining import PAUSE, Retrainer
 from modelway.controller.rollout_metrics import RolloutMetrics
 from modelway.kube.client import Client
 from modelway.kube.errors import NotFound
@@ -32,6 +33,7 @@ from modelway.plan import ChildKey, Object, Observed, Plan, Refusal, Settings, p
 from modelway.plan.monitoring.watch import Watch
 from modelway.plan.rollout.ledger import Ledger
 from modelway.plan.status import invalid
+from modelway.plan.types import Notice
 
 _log = structlog.get_logger(__name__)
 
@@ -51,6 +53,7 @@ class _Memory:
     records: tuple[bytes, ...] = ()  # as JSON, which is a fifth of the size
     ledger: Ledger | None = None
     watch: Watch | None = None
+    job_refusal: Refusal | None = None
     refused_looks: int = 0
     status_written_at: float = float("-inf")
 
@@ -75,6 +78,7 @@ class Reconciler:
         *,
         clock: Callable[[], float],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        notify: Callable[[Object, Notice], None] = lambda _resource, _notice: None,
     ) -> None:
         self._client = client
         self._store = store
@@ -86,7 +90,9 @@ class Reconciler:
         self._monitoring = monitoring
         self._clock = clock
         self._now = now
+        self._notify = notify
         self._applier = Applier(client, store, now=now)
+        self._retrainer = Retrainer(client, store, now=now)
         self._memories: dict[Owner, _Memory] = {}
 
     async def reconcile(self, owner: Owner) -> float | None:
@@ -135,11 +141,15 @@ class Reconciler:
         self._monitoring.saw(owner, resource, decision.watch, self._collector.collected(owner))
         refusals = await self._applier.carry_out(owner, resource.metadata.uid, decision)
         memory.records = tuple(packed(child.body) for child in decision.children if child.kind == CONTROLLER_REVISION)
-        if refusals != memory.refusals:
-            memory.refusals = refusals
+        job_refusal = await self._retrainer.carry_out(owner, resource.metadata.uid, decision.job_order)
+        is_made = job_refusal is None and decision.job_order is not None and decision.job_order.name is not None
+        if is_made or (refusals, job_refusal) != (memory.refusals, memory.job_refusal):
+            memory.refusals, memory.job_refusal = refusals, job_refusal
             resource = ModelDeployment.parse(raw)
             decision = plan(self._observe(owner, resource, memory), settings=self._settings, now=self._now())
         pauses = [decision.look_again_after, await self._tell(raw, decision, memory), self._refusal_pause(memory)]
+        if job_refusal is not None:
+            pauses.append(PAUSE.total_seconds())
         return min((pause for pause in pauses if pause is not None), default=None)
 
     def _observe(self, owner: Owner, resource: ModelDeployment, memory: _Memory) -> Observed:
@@ -167,6 +177,7 @@ class Reconciler:
             collected=self._collector.collected(owner),
             watch=memory.watch,
             unserved=self._store.unserved(owner.namespace),
+            job_refusal=memory.job_refusal,
         )
 
     def _count_decisions(self, before: Status, after: Status) -> None:
@@ -196,6 +207,8 @@ class Reconciler:
                 message=happening.message,
                 action=happening.action,
             )
+        for notice in decision.notices:
+            self._notify(raw, notice)
         return written
 
     async def _put_status(self, raw: Object, status: Object, memory: _Memory) -> Object:
@@ -245,6 +258,7 @@ class Reconciler:
         self._measurer.forget(owner)
         self._metrics.forget(owner)
         self._collector.forget(owner)
+        self._retrainer.forget(owner)
         self._monitoring.forget(owner)
 
 

@@ -9,8 +9,8 @@ from typing import Annotated, Final
 import aiohttp
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from modelway.api.observations import PATH
-from modelway.controller.asking import AnswerError, asked, check_origin, reaching
+from modelway.api.observations import PATH, AnswerError, check_origin
+from modelway.controller.asking import asked, reaching
 from modelway.plan.measured import ServerReading, Target
 from modelway.plan.pods import HTTP_PORT
 

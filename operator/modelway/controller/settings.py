@@ -5,6 +5,7 @@ docs/operator.md is generated from this class.
 """
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -26,6 +27,16 @@ def _checked_url(url: str) -> str:
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not hold a password: give a token by MODELWAY_PROMETHEUS_TOKEN_FILE")
     return url
+
+
+_HOST = re.compile(r"\*|(\*\.)?[a-z0-9]([-a-z0-9.:]*[a-z0-9])?")
+
+
+def _checked_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise ValueError(f"{host!r} is no host, such as events.example.com, *.example.com or *, in lower case")
+    return hosts
 
 
 class OperatorSettings(BaseModel):
@@ -62,6 +73,10 @@ class OperatorSettings(BaseModel):
 
     prometheus_token_file: str = ""
     """File with a bearer token for Prometheus, read at each query. Empty: nothing is sent."""
+
+    sink_hosts: Annotated[tuple[str, ...], AfterValidator(_checked_hosts)] = ()
+    """Hosts that may be told of a model's health (`spec.monitoring.sink`), separated by commas: by name,
+    `*.example.com` for all below one, `*` for any. Empty: none."""
 
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """ModelDeployments that are worked on at once."""

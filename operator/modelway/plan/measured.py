@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Self
 
+from modelway.stats.quality_counts import Labelled, Place
+
 
 class PodKey(NamedTuple):
     """A pod, told apart from a later one of the same name."""
@@ -149,6 +151,27 @@ class MetricsReading:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelReading:
+    """What one pod of our model server has counted of labels, of whichever revision.
+
+    Attributes:
+        pod: whose reading it is.
+        taken_at: when, UTC.
+        epoch: changes when the process starts again.
+        window: seconds of predictions that are counted together.
+        labelled: rows whose labels came, by revision, window and the labels' age.
+        failure: why it could not be asked, for people; empty when it could.
+    """
+
+    pod: PodKey
+    taken_at: datetime
+    epoch: str = ""
+    window: float = 0.0
+    labelled: Mapping[Place, Labelled] = field(default_factory=dict)
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """The last reading of every pod that answered.
 
@@ -157,12 +180,14 @@ class Measured:
         servers: of every pod of our server.
         unreachable: pods that should have answered and did not, with the reason, for the message.
         metrics: of every question to Prometheus.
+        labels: of every pod that was asked for labels.
     """
 
     routers: tuple[RouterReading, ...] = ()
     servers: tuple[ServerReading, ...] = ()
     unreachable: tuple[str, ...] = ()
     metrics: tuple[MetricsReading, ...] = ()
+    labels: tuple[LabelReading, ...] = ()
 
 
 class Target(NamedTuple):
@@ -185,6 +210,19 @@ class Target(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Labelling:
+    """Whom to ask what labels say.
+
+    Attributes:
+        targets: pods of our model server.
+        since: Unix time; windows of predictions that begin earlier are of no interest.
+    """
+
+    targets: frozenset[Target]
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class Measuring:
     """What a plan wants to be measured.
 
@@ -192,8 +230,10 @@ class Measuring:
         targets: pods that are asked.
         every: how often, in seconds.
         questions: what Prometheus is asked, as often as it is worth it.
+        labelling: who is asked for labels, likewise; None: nobody.
     """
 
     targets: frozenset[Target]
     every: float
     questions: frozenset[Question] = frozenset()
+    labelling: Labelling | None = None

@@ -20,13 +20,17 @@ from modelway.plan.batch.scoring import Scoring, scoring, scoring_revision
 from modelway.plan.batch.unserved import never_served, plan_unserved
 from modelway.plan.feedback_keys import key_secrets, markers
 from modelway.plan.happenings import happenings
-from modelway.plan.measured import Measuring
+from modelway.plan.measured import Labelling, Measuring
 from modelway.plan.monitoring.monitor import monitor
+from modelway.plan.monitoring.notices import notices
+from modelway.plan.monitoring.retraining import retraining
 from modelway.plan.pods import DRAIN_SECONDS, pod_ports, pod_template, service_ports
 from modelway.plan.revisions import Revision, expendable, known_revisions, wanted_revision
 from modelway.plan.roles import Roles, last_promotion
 from modelway.plan.rollout.commands import Commands
 from modelway.plan.rollout.decide import decide, position
+from modelway.plan.rollout.labels import begins_at, counts_labels, windows_of
+from modelway.plan.rollout.ledger import Ledger
 from modelway.plan.rollout.look import Look, Road
 from modelway.plan.rollout.questions import questions_of
 from modelway.plan.rollout.steps import Asked
@@ -97,22 +101,26 @@ def plan(observed: Observed, *, settings: Settings, now: datetime) -> Plan:
     if split is not None and has_route(observed):
         desired = (*desired, http_route(resource, split))
     kept = {child.key for child in desired}
-    status = describe(observed, roles, batch, monitored, settings=settings, now=now)
-    soonest = roles.soonest(drained).soonest(batch.look_again_after).soonest(monitored.look_again_after)
+    retrained = retraining(observed, roles, monitored, now=now)
+    status = describe(observed, roles, batch, monitored, retrained, settings=settings, now=now)
+    soonest = roles.soonest(drained).soonest(batch.look_again_after)
+    soonest = soonest.soonest(monitored.look_again_after).soonest(retrained.look_again_after)
     return Plan(
         children=desired,
         removals=tuple(key for key in observed.children if key not in kept),
         evictions=tuple(pod for revision in roles.in_use() for pod in pods_to_evict(observed, revision)),
         status=status,
         decides=_decisions_of(status) != _decisions_of(resource.status),
-        happenings=(*happenings(resource, status), *batch.happenings, *monitored.happenings),
+        happenings=(*happenings(resource, status), *batch.happenings, *monitored.happenings, *retrained.happenings),
         look_again_after=soonest.look_again_after,
         touches=routing.touches,
         keys=key_secrets(observed, marked, now, keyless=monitored.is_keyless),
         ledger=roles.ledger,
-        measuring=_measuring(observed, roles, routing, settings),
+        measuring=_measuring(observed, roles, routing, settings, now),
         watch=monitored.watch,
         watching=monitored.watching,
+        job_order=retrained.order,
+        notices=notices(resource, status),
     )
 
 
@@ -122,10 +130,15 @@ def _scoring(
     return scoring(observed, scoring_revision(observed, roles.stable, known), settings=settings, now=now)
 
 
-def _measuring(observed: Observed, roles: Roles, routing: Routing, settings: Settings) -> Measuring | None:
+def _measuring(
+    observed: Observed, roles: Roles, routing: Routing, settings: Settings, now: datetime
+) -> Measuring | None:
     """Whom to ask before the next look: the routers, and where answers are compared the servers of both arms."""
     measuring, ledger = routing.measuring, roles.ledger
-    if measuring is None or ledger is None or roles.candidate is None:
+    if measuring is None or ledger is None:
+        return measuring
+    measuring = replace(measuring, labelling=_labelling(observed, roles, ledger, now))
+    if roles.candidate is None:
         return measuring
     questions = questions_of(ledger, observed.resource.metadata, label=settings.prometheus_namespace_label)
     measuring = replace(measuring, every=min(measuring.every, ROLLOUT_SECONDS), questions=questions)
@@ -133,6 +146,19 @@ def _measuring(observed: Observed, roles: Roles, routing: Routing, settings: Set
         return measuring
     ours = {revision.hash for revision in roles.in_use() if revision.has_own_server}
     return replace(measuring, targets=measuring.targets | server_targets(observed.pods, ours))
+
+
+def _labelling(observed: Observed, roles: Roles, ledger: Ledger, now: datetime) -> Labelling | None:
+    """Whom to ask for labels of predictions that both revisions made: in a rollout, and while the old one is warm."""
+    pair = (roles.candidate, roles.stable) if roles.candidate is not None else (roles.stable, roles.warm)
+    candidate, stable = pair
+    if candidate is None or stable is None or not counts_labels(ledger):
+        return None
+    windows = windows_of(candidate, stable)
+    if windows.seconds is None:
+        return None
+    asked = server_targets(observed.pods, {candidate.hash, stable.hash})
+    return Labelling(asked, begins_at(ledger, windows, now))
 
 
 def _road(observed: Observed, known: Mapping[str, Revision], settings: Settings) -> Road:

@@ -14,6 +14,7 @@ from modelway.plan.arms import Arm, arm_of, needed_replicas
 from modelway.plan.batch.scoring import Scoring
 from modelway.plan.failures import failure_of_pods, failure_of_refusals, failure_of_routers, has_changed_artifact
 from modelway.plan.monitoring.monitor import Monitored
+from modelway.plan.monitoring.retraining import Retraining
 from modelway.plan.pods import service_ports
 from modelway.plan.revisions import Revision
 from modelway.plan.roles import Roles
@@ -25,7 +26,14 @@ _Verdict = tuple[bool | None, Reason | str, str]
 
 
 def describe(
-    observed: Observed, roles: Roles, scoring: Scoring, monitored: Monitored, *, settings: Settings, now: datetime
+    observed: Observed,
+    roles: Roles,
+    scoring: Scoring,
+    monitored: Monitored,
+    retrained: Retraining,
+    *,
+    settings: Settings,
+    now: datetime,
 ) -> Status:
     """The status as it should be now."""
     resource = observed.resource
@@ -46,6 +54,8 @@ def describe(
     if scoring.entries:
         verdicts[Condition.BATCH_FAILED] = _batch_failed(scoring)
     verdicts |= monitored.verdicts
+    if retrained.verdict is not None:
+        verdicts[Condition.RETRAINING_FAILED] = retrained.verdict
     return Status(
         observed_generation=resource.metadata.generation,
         url=_url(observed, roles.front, settings),
@@ -56,6 +66,7 @@ def describe(
         rollout=roles.rollout,
         failure=failure,
         monitoring=monitored.status,
+        retraining=retrained.status,
         batch_jobs=scoring.entries,
         history=roles.history,
         conditions=_conditions(resource.status, verdicts, generation=resource.metadata.generation, now=now),

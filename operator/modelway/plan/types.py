@@ -17,7 +17,21 @@ from modelway.plan.monitoring.readings import Collected, Watching
 from modelway.plan.monitoring.watch import Watch
 from modelway.plan.rollout.ledger import Ledger
 
-__all__ = ["Child", "ChildKey", "Happening", "Object", "Observed", "Plan", "PodKey", "Refusal", "Settings", "Touch"]
+__all__ = [
+    "Child",
+    "ChildKey",
+    "Happening",
+    "JobOrder",
+    "KeySecret",
+    "Notice",
+    "Object",
+    "Observed",
+    "Plan",
+    "PodKey",
+    "Refusal",
+    "Settings",
+    "Touch",
+]
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON. Treated as frozen once it is in a store."""
@@ -73,6 +87,7 @@ class Observed:
         collected: the last readings for monitoring.
         watch: what the last plan knew of the model's health. None after a start: then its written form is read.
         unserved: optional kinds that the cluster does not have, or not for us, and why.
+        job_refusal: why no Job of `spec.monitoring.onDegraded` can be made, when that was last seen.
     """
 
     resource: ModelDeployment
@@ -87,6 +102,7 @@ class Observed:
     collected: Collected = field(default_factory=Collected)
     watch: Watch | None = None
     unserved: Mapping[Kind, Unserved] = field(default_factory=dict)
+    job_refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +154,36 @@ class KeySecret:
 
 
 @dataclass(frozen=True, slots=True)
+class JobOrder:
+    """A Job that is to be made from a CronJob of the user's, or a CronJob that is to be looked at.
+
+    Attributes:
+        cron_job: its name.
+        name: of the Job; None: none is to be made, and only what would be in the way is to be found out.
+        annotation: what the Job is to say of itself.
+        variables: that its containers are told by.
+    """
+
+    cron_job: str
+    name: str | None = None
+    annotation: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A transition of a condition that is to be told to a sink.
+
+    Attributes:
+        url: of the sink.
+        event: a CloudEvent in the JSON format.
+    """
+
+    url: str
+    event: Object
+
+
+@dataclass(frozen=True, slots=True)
 class Happening:
     """An Event worth telling: a transition, not a state."""
 
@@ -168,6 +214,8 @@ class Plan:
         measuring: which pods are to be asked for the next looks; None: nobody.
         watch: what is to be remembered of the model's health until the next look.
         watching: which pods are to be read for monitoring; None: nobody.
+        job_order: what is to be done about a Job that makes a better model; None: nothing.
+        notices: transitions for a sink; told after the status is written.
     """
 
     children: tuple[Child, ...]
@@ -183,3 +231,5 @@ class Plan:
     measuring: Measuring | None = None
     watch: Watch | None = None
     watching: Watching | None = None
+    job_order: JobOrder | None = None
+    notices: tuple[Notice, ...] = ()

@@ -27,6 +27,7 @@ Handler = Callable[[HttpRequest], Answer]
 
 _PAIR: Final = (HEADER_PAIR.encode(), b"1")
 _NO_LABELS: Final = "labels are not taken here: this server was started without --feedback-keys"
+_LONGEST_TIME: Final = 12  # digits of seconds
 _STATES: Final = {Phase.LOADING: "LOADING", Phase.READY: "AVAILABLE", Phase.DRAINING: "UNLOADING"}
 
 
@@ -194,10 +195,11 @@ class App(Service):
 
     def _observations(self, request: HttpRequest) -> Answer:
         self.settle()
-        asked = dict(parse_qsl(request.query.decode("latin-1"), keep_blank_values=True)).get("of", "answers")
+        query = dict(parse_qsl(request.query.decode("latin-1"), keep_blank_values=True))
+        asked = query.get("of", "answers")
         accepted = request.header(b"accept-encoding")
         if asked == "quality":
-            return observed_document.packed(self._quality(), accepted)
+            return observed_document.packed(self._quality(query.get("since", "0")), accepted)
         if not self.options.observe:
             raise RequestError(404, self._no_such_path(contract.PATH))
         if asked != "answers":
@@ -211,10 +213,12 @@ class App(Service):
         )
         return Answer(200, body)
 
-    def _quality(self) -> bytes:
+    def _quality(self, since: str) -> bytes:
         if self.feedback is None:
             raise RequestError(404, _NO_LABELS)
-        return self.feedback.document(epoch=self._tally.answers.epoch, version=self.version)
+        if not (since.isascii() and since.isdigit() and len(since) <= _LONGEST_TIME):
+            raise InvalidInputError(f"since: expected Unix time in whole seconds, got {since[:80]!r}")
+        return self.feedback.document(epoch=self._tally.answers.epoch, version=self.version, since=float(since))
 
     def _observed(self, asked: str, accepted: bytes | None) -> Answer:
         if asked not in observed_document.ASKED_FOR:

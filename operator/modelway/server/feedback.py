@@ -210,8 +210,8 @@ class Feedback:
                 seen.add(mark)
                 report.note("accepted", 1)
 
-    def document(self, *, epoch: str, version: str | None) -> bytes:
-        """What `?of=quality` tells: the counts of all workers."""
+    def document(self, *, epoch: str, version: str | None, since: float = 0.0) -> bytes:
+        """What `?of=quality` tells: the counts of all workers, of windows that end after `since`, in Unix time."""
         self.settle()
         self._counts.drop(self._clock())
         told = self._counts.told()
@@ -219,6 +219,9 @@ class Feedback:
         if any(others):
             parts = (QualityCounts.of(msgspec.json.decode(other)) for other in others if other)
             told = reduce(add, parts, QualityCounts.of(told)).told()
+        width = self._options.feedback_window
+        for name in ("answered", "labelled"):
+            told[name] = [one for one in told[name] if (one["window"] + 1) * width > since]
         return msgspec.json.encode(
             QualityDocument(
                 epoch=epoch,

@@ -88,8 +88,10 @@ def _of_server(*, observe: bool) -> Json:
             "Counts of answers, which is what is told where this is left out, of inputs or of labels; or what those of"
             " inputs mean."
         )
+        since = {"name": "since", "in": "query", "schema": {"type": "integer", "minimum": 0}}
+        since["description"] = "Of labels: Unix time; windows of predictions that had ended by then are left out."
         paths[OBSERVATIONS] = {
-            "get": _get("observations", summary, told, errors=(400, 404, 503)) | {"parameters": [asked]}
+            "get": _get("observations", summary, told, errors=(400, 404, 503)) | {"parameters": [asked, since]}
         }
     return paths
 

@@ -1,20 +1,17 @@
-"""The page at `/` in a real browser: Debian's Chromium, driven by its own driver. `python3 -m hack.browser` installs both."""
+"""The page at `/` in a real browser."""
 
 import json
 import shlex
 import subprocess
-from pathlib import Path
 
 import httpx
 import pytest
-from hack.browser import BROWSER, DRIVER
 from onnx import TensorProto, helper
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
+from support.browser import CONTRAST, chromium
 from support.models import iris
 from support.server_process import server_process
 
@@ -36,19 +33,8 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    for path in (BROWSER, DRIVER):
-        assert Path(path).exists(), f"{path} is missing; python3 -m hack.browser (as root) installs it"
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    # Without a sandbox, which root and containers cannot have: only our own page is opened.
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,1000"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=Service(DRIVER))
-    try:
+    with chromium() as browser:
         yield browser
-    finally:
-        browser.quit()
 
 
 @pytest.fixture
@@ -227,25 +213,6 @@ def test_text_can_be_read_in_light_and_dark(page, scheme):
     page.submit("row")
     for selector in ("h1", "label", "td", "pre", "button", ".problem", "a"):
         assert page.browser.execute_script(CONTRAST, page.one(selector)) >= 4.5, selector
-
-
-# WCAG 2.1, "contrast ratio": of an element's text on the first background behind it that is not transparent.
-CONTRAST = """
-const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-function luminance(color) {
-  canvas.fillStyle = color;
-  canvas.fillRect(0, 0, 1, 1);
-  const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(
-    (part) => (part /= 255) <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-}
-let behind = arguments[0];
-while (behind && getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)") behind = behind.parentElement;
-const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-const back = behind ? getComputedStyle(behind).backgroundColor : dark ? "#121212" : "#ffffff";
-const both = [luminance(getComputedStyle(arguments[0]).color), luminance(back)].sort((a, b) => b - a);
-return (both[0] + 0.05) / (both[1] + 0.05);
-"""
 
 
 def test_a_server_that_is_gone_is_told(page):

@@ -43,7 +43,7 @@ def test_the_rights_are_those_for_the_kinds_that_the_code_knows(helm):
         (MODEL_DEPLOYMENT.group, MODEL_DEPLOYMENT.plural): {"list", "watch"},
         (MODEL_DEPLOYMENT.group, status): {"update"},
         (POD.group, POD.plural): {"list", "watch", "patch", "delete"},
-        (JOB.group, JOB.plural): {"list", "watch"},
+        (JOB.group, JOB.plural): {"list", "watch", "create"},
         (EVENT.group, EVENT.plural): {"create", "patch"},
         (SECRET.group, SECRET.plural): {"create"},
     }

@@ -142,7 +142,8 @@ def test_the_pods_can_run_with_the_defaults(helm):
 
 def test_every_setting_of_the_operator_is_set_and_understood(helm):
     prometheus = {"url": "http://prometheus:9090", "tokenSecret": {"name": "token"}}
-    environment = environment_of(helm.one("Deployment", watchNamespaces=["a", "b"], prometheus=prometheus))
+    given = {"watchNamespaces": ["a", "b"], "sinkHosts": ["*"], "prometheus": prometheus}
+    environment = environment_of(helm.one("Deployment", **given))
     assert environment.keys() == {f"MODELWAY_{name.upper()}" for name in OperatorSettings.model_fields}
     settings = read_settings(environment)
     assert settings == OperatorSettings(
@@ -150,6 +151,7 @@ def test_every_setting_of_the_operator_is_set_and_understood(helm):
         server_full_image=f"modelway/server-full:{__version__}",
         router_image=f"modelway/router:{__version__}",
         watch_namespaces=("a", "b"),
+        sink_hosts=("*",),
         prometheus_url="http://prometheus:9090",
         prometheus_token_file="/var/run/secrets/modelway.dev/prometheus/token",
         namespace="modelway-system",
@@ -169,6 +171,7 @@ def test_values_reach_the_settings(helm, everything):
         prometheus_url="https://prometheus.example:9090/path",
         prometheus_namespace_label="kubernetes_namespace",
         prometheus_token_file="/var/run/secrets/modelway.dev/prometheus/token",
+        sink_hosts=("events.example", "*.events.example"),
         workers=4,
         namespace="modelway-system",
         lease_name="ways-of-models",

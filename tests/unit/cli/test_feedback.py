@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from click.testing import CliRunner
 
-from modelway.cli import feedback_send, main
+from modelway.cli import feedback_send, feedback_wait, main
 
 
 class Model(HTTPServer):
@@ -19,6 +19,7 @@ class Model(HTTPServer):
         self.paths = []
         self.answers = []
         self.models = ["fraud"]
+        self.gates = {}
         self.url = f"http://127.0.0.1:{self.server_port}"
 
     def rows(self):
@@ -38,6 +39,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(status, told or {"accepted": len(body.splitlines()), "problems": []})
 
     def _answer(self, status, told):
+        if gate := self.server.gates.get(self.path):
+            gate.wait(30)
         content = json.dumps(told).encode()
         self.send_response(status)
         self.send_header("content-length", str(len(content)))
@@ -136,7 +139,10 @@ def test_a_refusal_is_told_with_its_line_in_the_file(run, model):
 
 def test_an_overloaded_server_is_asked_again(run, model):
     model.answers = [(503, {"error": "overloaded"})] * 3
-    assert run("id,label\na,1\n").output == "counted: 1\n"
+    ended = run("id,label\na,1\n")
+    assert ended.stdout == "counted: 1\n"
+    said = f"{model.url}/v1/models/fraud/feedback: 503: overloaded; trying again in 0 s"
+    assert ended.stderr.splitlines() == [said] * 3
 
 
 def test_a_server_that_stays_overloaded_is_told(run, model):
@@ -144,6 +150,29 @@ def test_a_server_that_stays_overloaded_is_told(run, model):
     ended = run("id,label\na,1\n")
     assert ended.exit_code == 1
     assert "did not answer after 8 tries; the last one: 503: overloaded; what was sent counts once" in ended.stderr
+
+
+@pytest.mark.parametrize("waits_at", ["/v1/models", "/v1/models/fraud/feedback"])
+def test_that_a_server_does_not_answer_is_said_while_it_is_waited_for(model, monkeypatch, waits_at):
+    """The server answers only once the command has said that it waits."""
+    monkeypatch.setattr(feedback_wait, "PATIENCE", 0.01)
+    said = threading.Event()
+    model.gates[waits_at] = said
+    told = []
+
+    def say(what):
+        told.append(what)
+        said.set()
+
+    url = feedback_send.feedback_url(model.url, None, say=say)
+    rows = iter([(2, {"id": "a", "label": "yes"})])
+    result = feedback_send.send(rows, feedback_send.Columns("id", "label", "label", None), url, say=say)
+    assert result.outcomes["accepted"] == 1
+    assert any(one.endswith(": no answer yet") for one in told)
+
+
+def test_it_is_said_within_two_seconds():
+    assert feedback_wait.PATIENCE < 2
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from modelway.controller.measuring import Measurer, UnreachableError
 from modelway.kube.store import Owner
 from modelway.plan.measured import (
+    Labelling,
+    LabelReading,
     Measured,
     Measuring,
     MetricsReading,
@@ -32,6 +34,7 @@ class Pods:
         self.away = set()
         self.hang = set()
         self.questioned = []
+        self.labelled = []
 
     async def ask(self, target):
         self.asked.append((virtual_time.now(), target.pod.name))
@@ -49,6 +52,12 @@ class Pods:
             await asyncio.Event().wait()
         return MetricsReading(question, NOW)
 
+    async def ask_labels(self, target, since):
+        self.labelled.append((virtual_time.now(), target.pod.name, since))
+        if target in self.hang:
+            await asyncio.Event().wait()
+        return LabelReading(target.pod, NOW)
+
 
 def story(test):
     """Runs `test` with pods, a measurer and the news that it told."""
@@ -57,7 +66,10 @@ def story(test):
         async def told():
             pods, news = Pods(), []
             measurer = Measurer(
-                pods.ask, on_news=lambda owner: news.append((virtual_time.now(), owner)), ask_metrics=pods.ask_metrics
+                pods.ask,
+                on_news=lambda owner: news.append((virtual_time.now(), owner)),
+                ask_metrics=pods.ask_metrics,
+                ask_labels=pods.ask_labels,
             )
             await test(*args, pods, measurer, news)
             await measurer.close()
@@ -184,3 +196,48 @@ async def test_nobody_is_questioned_for_what_is_forgotten(pods, measurer, news):
     measurer.forget(OWNER)
     await asyncio.sleep(30)
     assert pods.questioned == [(0, "own")]
+
+
+def labelling(*targets, since=0.0, every=10):
+    return Measuring(frozenset({ROUTER}), every, labelling=Labelling(frozenset(targets), since))
+
+
+@story
+async def test_labels_are_asked_for_every_ten_seconds_however_often_the_pods_are(pods, measurer, news):
+    measurer.follow(OWNER, labelling(SERVER, since=60.0, every=0.5))
+    await asyncio.sleep(25)
+    assert pods.labelled == [(at, "server-1", 60.0) for at in (0, 10, 20)]
+    assert [reading.pod for reading in measurer.measured(OWNER).labels] == [SERVER.pod]
+
+
+@story
+async def test_what_is_wanted_of_labels_counts_from_the_next_time_on(pods, measurer, news):
+    measurer.follow(OWNER, labelling(SERVER, since=60.0))
+    await asyncio.sleep(1)
+    measurer.follow(OWNER, labelling(SERVER, since=120.0))
+    await asyncio.sleep(12)
+    assert [since for _, _, since in pods.labelled] == [60.0, 120.0]
+
+
+@story
+async def test_a_pod_that_hangs_over_its_labels_keeps_nobody_waiting(pods, measurer, news):
+    pods.hang.add(SERVER)
+    measurer.follow(OWNER, labelling(SERVER))
+    await asyncio.sleep(25)
+    assert len(pods.asked) == 3
+    assert (len(measurer.measured(OWNER).routers), measurer.measured(OWNER).labels) == (1, ())
+
+
+@story
+async def test_labels_nobody_wants_any_more_are_forgotten(pods, measurer, news):
+    measurer.follow(OWNER, labelling(SERVER))
+    await asyncio.sleep(1)
+    measurer.follow(OWNER, every(10, ROUTER))
+    await asyncio.sleep(30)
+    assert len(pods.labelled) == 1
+    assert measurer.measured(OWNER).labels == ()
+    measurer.follow(OWNER, labelling(SERVER))
+    await asyncio.sleep(1)
+    measurer.forget(OWNER)
+    await asyncio.sleep(30)
+    assert len(pods.labelled) == 2

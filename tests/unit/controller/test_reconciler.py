@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from modelway.api.kinds import CHILD_KINDS, DEPLOYMENT, MODEL_DEPLOYMENT, POD
+from modelway.api.kinds import CHILD_KINDS, DEPLOYMENT, JOB, MODEL_DEPLOYMENT, POD
 from modelway.controller.measuring import Measurer, UnreachableError
 from modelway.controller.monitoring import Collector
 from modelway.controller.monitoring_metrics import MonitoringMetrics
@@ -16,9 +16,10 @@ from modelway.kube.recorder import Recorder
 from modelway.kube.store import Owner, Store
 from support.builders import NAME, NAMESPACE, NOW, SETTINGS, model_deployment, spec
 from support.fake_cluster import FakeCluster
+from support.retraining import cron_job
 
 OWNER = Owner(NAMESPACE, NAME)
-KINDS = {kind.name: kind for kind in (MODEL_DEPLOYMENT, *CHILD_KINDS, POD)}
+KINDS = {kind.name: kind for kind in (MODEL_DEPLOYMENT, *CHILD_KINDS, JOB, POD)}
 
 
 async def nobody_answers(target, *_):
@@ -32,6 +33,7 @@ class Stage:
         self.cluster = FakeCluster()
         self.cluster.put(model_deployment(given))
         self.seconds = 100.0
+        self.notices = []
         self.restart()
 
     def restart(self):
@@ -42,12 +44,13 @@ class Stage:
             self.store,
             Recorder(self.cluster, instance="operator-1"),
             SETTINGS,
-            Measurer(nobody_answers, on_news=lambda _: None, ask_metrics=nobody_answers),
+            Measurer(nobody_answers, on_news=lambda _: None, ask_metrics=nobody_answers, ask_labels=nobody_answers),
             RolloutMetrics(self.registry),
             Collector(nobody_answers, on_news=lambda _: None, clock=lambda: NOW),
             MonitoringMetrics(self.registry),
             clock=lambda: self.seconds,
             now=lambda: NOW + timedelta(seconds=self.seconds),
+            notify=lambda _resource, notice: self.notices.append(notice),
         )
         self.listen()
 
@@ -277,3 +280,44 @@ async def test_a_model_that_is_monitored_is_told_of_and_costs_nothing_at_rest():
     assert stage.condition("Degraded")["status"] == "Unknown"
     assert 'modelway_monitoring_condition{condition="DataDrift"' in generate_latest(stage.registry).decode()
     assert await stage.look() == []
+
+
+class TestRetraining:
+    @pytest.fixture
+    async def stale(self):
+        monitoring = {"maxModelAge": "720h", "onDegraded": {"jobFrom": "train"}, "sink": {"url": "http://events/"}}
+        stage = Stage(spec(monitoring=monitoring, model__trainingTime="2020-01-01T00:00:00Z"))
+        stage.cluster.put(cron_job())
+        post = stage.cluster.post
+
+        async def posted(kind, body):
+            await post(kind, body)
+            return stage.cluster.put(body) if kind == JOB else body
+
+        stage.cluster.post = posted
+        await stage.settle()
+        return stage
+
+    async def test_a_job_is_made_once_and_told(self, stale):
+        made = [write for write in stale.cluster.writes if write.startswith("post Job")]
+        assert made == [f"post Job {stale.status['retraining']['job']}"]
+        assert stale.condition("RetrainingFailed")["status"] == "False"
+
+    async def test_at_rest_and_after_a_restart_nothing_is_written(self, stale):
+        looks = [await stale.look()]
+        stale.restart()
+        looks.append(await stale.look())
+        written = [write for look in looks for write in look if not write.startswith("create ConfigMap")]
+        assert written == [], "but for what monitoring keeps"
+
+    async def test_what_is_refused_is_looked_at_again_after_a_minute(self, stale):
+        del stale.cluster.objects["CronJob", "train"]
+        stale.restart()
+        await stale.look()
+        assert stale.condition("RetrainingFailed")["reason"] == "CronJobMissing"
+        assert stale.pause == 60
+
+    async def test_a_sink_is_told_of_each_transition_once(self, stale):
+        told = [(one.event["subject"], one.event["data"]["status"]) for one in stale.notices]
+        assert len(told) == len(set(told))
+        assert ("ModelStale", "True") in told

@@ -17,6 +17,10 @@ WRONG = {
         "MODELWAY_SERVER_IMAGE_PULL_POLICY",
     ),
     "no time": (NEEDED | {"MODELWAY_LEASE_DURATION": "-1"}, "MODELWAY_LEASE_DURATION"),
+    "a host that is a URL": (
+        NEEDED | {"MODELWAY_SINK_HOSTS": "https://events.example.com"},
+        "MODELWAY_SINK_HOSTS.*is no host",
+    ),
     "times that do not fit": (NEEDED | {"MODELWAY_LEASE_DURATION": "5"}, "MODELWAY_LEASE_.*DURATION"),
 }
 
@@ -39,6 +43,11 @@ def test_only_the_image_is_needed():
 )
 def test_namespaces_are_separated_by_commas(given, read):
     assert read_settings(NEEDED | {"MODELWAY_WATCH_NAMESPACES": given}).watch_namespaces == read
+
+
+def test_so_are_hosts_of_sinks():
+    environment = NEEDED | {"MODELWAY_SINK_HOSTS": "events.example.com,*.svc.cluster.local, *"}
+    assert read_settings(environment).sink_hosts == ("events.example.com", "*.svc.cluster.local", "*")
 
 
 def test_an_empty_variable_is_none():

@@ -315,6 +315,29 @@ async def test_labels_come_too_late_after_256_windows_and_what_is_too_old_is_dro
     assert quality(app)["labelled"] == quality(app)["answered"] == []
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_windows_that_have_ended_can_be_left_out(keys, workers):
+    now = [600.0]
+    tally = Tally(workers=workers, feedback=True)
+    app, *others = [
+        served(keys, tally=tally, worker=one, feedback_window=60.0, clock=lambda: now[0]) for one in range(workers)
+    ]
+    for now[0] in (600.0, 660.0):
+        for one in (app, *others):
+            await send(one, {"id": await predicted(one, 0.75), "label": "no"})
+            one.settle()
+    for since, windows in ((0, {10, 11}), (659, {10, 11}), (660, {11}), (720, set())):
+        told = orjson.loads(ask(app, f"/v1/observations?of=quality&since={since}").body)
+        assert {one["window"] for one in told["labelled"]} == {one["window"] for one in told["answered"]} == windows
+        assert sum(one["rows"] for one in told["labelled"]) == workers * len(windows)
+
+
+@pytest.mark.parametrize("since", ["", "-1", "1.5", "soon", "9" * 13, "٣"])
+async def test_a_time_that_is_none_is_refused(app, since):
+    answer = ask(app, f"/v1/observations?of=quality&since={since}")
+    assert (answer.status, "since: expected Unix time in whole seconds" in answer.body.decode()) == (400, True)
+
+
 async def test_a_request_of_more_rows_has_no_id(app):
     assert await predicted(app, *[0.5] * MOST_ROWS)
     assert await predicted(app, *[0.5] * (MOST_ROWS + 1)) is None

@@ -245,6 +245,9 @@ def _limit(check: Object) -> str:
         return f"+{kind['maxIncrease']}"
     if kind := check.get("predictions"):
         return f"±{kind['maxShift']} a bin"
+    if kind := check.get("feedback"):
+        of_class = f' of "{kind["label"]}"' if "label" in kind else ""
+        return f"-{kind['maxDecrease']} {kind['metric']}{of_class}"
     return ""
 
 

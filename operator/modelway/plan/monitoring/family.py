@@ -78,16 +78,24 @@ class Family:
             window: what was counted of each.
             rule: when one has drifted.
         """
-        places = [place for place, feature in enumerate(self.usual) if feature is not None]
-        usual = [feature for feature in self.usual if feature is not None]
-        spreads = {
-            feature.name: _spread(self.standings[place], feature) for place, feature in zip(places, usual, strict=True)
-        }
-        verdicts = judge(usual, [window[place] for place in places], rule, spreads)
         standings = list(self.standings)
-        for place, feature, verdict in zip(places, usual, verdicts, strict=True):
-            standings[place] = _after(standings[place], feature, cell_counts(window[place]), verdict, rule)
+        for place, verdict in self.judged(window, rule).items():
+            feature = self.usual[place]
+            if feature is not None:
+                standings[place] = _after(standings[place], feature, cell_counts(window[place]), verdict, rule)
         return replace(self, standings=tuple(standings))
+
+    def judged(self, window: Sequence[Ints], rule: Rule) -> dict[int, Verdict]:
+        """What a window says of each that can be compared, by its place.
+
+        Args:
+            window: what was counted of each.
+            rule: when one has drifted.
+        """
+        known = {place: feature for place, feature in enumerate(self.usual) if feature is not None}
+        spreads = {feature.name: _spread(self.standings[place], feature) for place, feature in known.items()}
+        verdicts = judge(list(known.values()), [window[place] for place in known], rule, spreads)
+        return dict(zip(known, verdicts, strict=True))
 
     def drifted(self) -> list[Drifted]:
         """Those that have, the most first."""

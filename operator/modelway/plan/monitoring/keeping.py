@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 from modelway.plan.monitoring import quality
-from modelway.plan.monitoring.counting import Mark
+from modelway.plan.monitoring.counting import Mark, Window
 from modelway.plan.monitoring.family import Family, Standing
 from modelway.plan.monitoring.issues import Issue
 from modelway.plan.monitoring.packing import Held, packed, parts, unpacked
@@ -56,6 +56,7 @@ def content_of(watch: Watch) -> str:
         "answers": None if watch.answers is None else _of_standings(watch.answers.standings),
         "issues": [[*key, one.share, one.usual, one.factor, one.calm] for key, one in sorted(watch.issues.items())],
         "served": [list(one) for one in watch.served],
+        "last": None if watch.last is None else _of_window(watch.last),
         "quality": quality.content_of(watch.quality),
     }
     content = orjson.dumps(plain)
@@ -105,6 +106,7 @@ def _read(plain: Mapping[str, Any], content: str) -> Watch | None:
             for place, kind, part, before, factor, calm in plain["issues"]
         },
         served=tuple(map(_served, plain["served"])),
+        last=None if plain.get("last") is None else _window_from(plain["last"]),
         quality=quality.state_from(plain["quality"]),
         written=content,
     )
@@ -138,6 +140,19 @@ def _mark_from(plain: list[Any]) -> Mark:
         served=_served(served),
         is_last=bool(is_last),
     )
+
+
+def _of_window(window: Window) -> list[Any]:
+    """For who looks at the model from outside (`modelway report`): the window that was judged last."""
+    counts = np.concatenate([[window.rows, window.skipped, window.refused, window.gaps], window.inputs.all()])
+    return [counts.size, packed(counts), _squeezed(window.answers), list(window.served)]
+
+
+def _window_from(plain: Sequence[Any]) -> Window:
+    size, counts, answers, served = plain
+    numbers = unpacked(counts, int(size))
+    rows, skipped, refused, gaps = numbers[:4].tolist()
+    return Window(Held.of(numbers[4:]), rows, skipped, refused, _spread_out(answers), _served(served), gaps)
 
 
 def _served(plain: Sequence[Any]) -> Served:

@@ -44,7 +44,7 @@ class Watch:
         rows, skipped, refused: of all windows.
         trained_at: when the model that serves was trained, where that is known.
         quality: what labels say, where that is asked for.
-        last: what the last round has counted; None after a start.
+        last: what the last round has counted; None before the first window is over.
         told_at: when figures were last told anew.
         written: what stands in the ConfigMap; None when nothing does.
     """

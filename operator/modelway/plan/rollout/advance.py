@@ -19,9 +19,11 @@ from modelway.plan.rollout.ledger import Ledger
 from modelway.plan.rollout.look import Look
 from modelway.plan.rollout.pair import pair_of
 from modelway.plan.rollout.steps import NOTHING_ASKED, Asked, asked_at, awaits_approval, index_of, pods_for
-from modelway.plan.rollout.words import of_crashes, of_harm, of_harm_to_some, of_promotion, of_word
+from modelway.plan.rollout.words import BY_PROMOTE, of_crashes, of_harm, of_harm_to_some, of_promotion, of_word
 
-_HOLDING: Final = frozenset({Reason.NO_DATA, Reason.SOURCE_DOWN, Reason.INCONCLUSIVE, Reason.CANDIDATE_PODS_MISSING})
+_HOLDING: Final = frozenset(
+    {Reason.NO_DATA, Reason.NO_LABELS, Reason.SOURCE_DOWN, Reason.INCONCLUSIVE, Reason.CANDIDATE_PODS_MISSING}
+)
 _PAUSED: Final = frozenset({Reason.AWAITING_APPROVAL, Reason.AWAITING_TIME})
 
 
@@ -57,7 +59,7 @@ def advance(look: Look, roles: Roles, *, by: Rollout) -> Roles:
     if rollout.state == "Promoting":
         return take_over(look, roles, ledger)
     if look.commands.promote == candidate.hash and not look.is_frozen:
-        return promoted(look, roles, ledger, of_word(ledger, "by the annotation modelway.dev/promote"))
+        return promoted(look, roles, ledger, of_word(ledger, BY_PROMOTE))
     if rollout.step is not None and not look.road.routed and _harmed(look, roles, ledger) is None:
         return _begun_again(look, roles, by=by)
     return _starting(look, roles, ledger) if rollout.step is None else _in_step(look, roles, ledger)
@@ -144,6 +146,8 @@ def _waiting(look: Look, roles: Roles, ledger: Ledger, index: int) -> Roles:
     reason = standing.waiting_reason(look, ledger, step, target)
     if reason in _PAUSED and is_done:
         reason = Reason.BAKING
+    if reason is Reason.BAKING and is_done and standing.lacks_labels(ledger):
+        reason = Reason.NO_LABELS
     if standing.lacks_pods(look, ledger):
         reason = Reason.CANDIDATE_PODS_MISSING
     elif is_done and standing.all_safe(ledger) and standing.needs_human(look, ledger):

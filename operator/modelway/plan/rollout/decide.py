@@ -24,11 +24,12 @@ from modelway.plan.rollout import watch
 from modelway.plan.rollout.advance import advance, begin
 from modelway.plan.rollout.endings import is_taking_back, leave, superseded, take_over
 from modelway.plan.rollout.keeping import found_ledger, ledger_for, observed_ledger, written
+from modelway.plan.rollout.labels import windows_of
 from modelway.plan.rollout.look import Look
 from modelway.plan.rollout.pair import pair_of
 from modelway.plan.rollout.standing import is_silent
 from modelway.plan.rollout.steps import Asked
-from modelway.plan.rollout.words import checks_told, message_of
+from modelway.plan.rollout.words import BY_PROMOTE, checks_told, message_of
 
 TELL_SECONDS = 60.0
 """Counts and forecasts in status are renewed at most this often; with each decision at once."""
@@ -108,7 +109,30 @@ def _rejection(look: Look, roles: Roles, revision: Revision) -> Rejection | None
     if found is None or look.commands.attempt(revision.hash) > found.attempt:
         return None
     forced = look.commands.promote == revision.hash and look.commands.abort != revision.hash
-    return None if forced else found
+    return None if forced and not _has_been_forced(roles, revision) else found
+
+
+def _has_been_forced(roles: Roles, revision: Revision) -> bool:
+    """Whether the annotation was acted on already: it is read and never removed, and would promote again for ever what
+    was taken back since. A retry with a number says that it is meant anew.
+    """
+    return any(
+        one.revision == revision.hash and one.result == "Promoted" and one.reason.startswith(BY_PROMOTE)
+        for one in roles.history
+    )
+
+
+def _spent(look: Look, roles: Roles) -> str | None:
+    """That the annotation to promote has been acted on, and is not any more; None where that is not so."""
+    wanted = look.wanted
+    if wanted is None or look.commands.promote != wanted.hash or not _has_been_forced(roles, wanted):
+        return None
+    if (found := _rejection(look, roles, wanted)) is None:
+        return None
+    again = f"modelway.dev/retry: {wanted.hash}#{found.attempt + 1}"
+    return (
+        f"modelway.dev/promote was acted on, and revision {wanted.hash} was rejected since; set {again} to try it anew"
+    )
 
 
 def _rules_for(look: Look, roles: Roles, candidate: Revision) -> Rollout:
@@ -145,7 +169,7 @@ def _finished(look: Look, before: Roles, roles: Roles) -> Roles:
     """The roles with what is told and what is kept of the rollout."""
     names = [step.name for step in roles.ledger.rollout.steps] if roles.ledger and roles.candidate else []
     known = {*look.known, *(entry.revision for entry in roles.history)}
-    roles = replace(roles, complaint=look.commands.complaint(known, names))
+    roles = replace(roles, complaint=look.commands.complaint(known, names) or _spent(look, roles))
     ledger, rollout = roles.ledger, roles.rollout
     if ledger is None or rollout is None:
         return roles
@@ -157,7 +181,9 @@ def _finished(look: Look, before: Roles, roles: Roles) -> Roles:
             ledger = replace(ledger, told_at=look.now)
             update: dict[str, object] = {"checks": checks_told(ledger, is_down=is_silent(look, ledger))}
             if rollout.state in {"Progressing", "Paused", "Holding"} and rollout.reason != Reason.CHECK_FAILED:
-                update |= {"message": message_of(rollout, ledger, look.observed.measured, sticky=look.road.sticky)}
+                windows = windows_of(roles.candidate, pair_of(roles).stable)
+                measured, sticky = look.observed.measured, look.road.sticky
+                update |= {"message": message_of(rollout, ledger, measured, windows, sticky=sticky)}
             rollout = rollout.model_copy(update=update)
     began_to_count = ledger.exposed and ledger.live_at == look.now
     is_due = _step_of(rollout) != _step_of(before.rollout) or began_to_count

@@ -121,7 +121,7 @@ def _swapped(look: Look, roles: Roles, ledger: Ledger) -> Roles:
         stable=candidate,
         candidate=None,
         rollout=None,
-        ledger=ledger.without_counts(),
+        ledger=ledger.after_promotion(),
         asked=NOTHING_ASKED,
         pods=None,
     )

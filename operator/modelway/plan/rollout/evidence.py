@@ -14,6 +14,8 @@ from modelway.plan.measured import SHADOW, ArmCounters, Measured, RouterReading
 from modelway.plan.rollout.answers import Bins, fix_bins, merged
 from modelway.plan.rollout.answers import tick as tick_of_answers
 from modelway.plan.rollout.counting import Reading, Window, count
+from modelway.plan.rollout.labels import Windows, with_labels
+from modelway.plan.rollout.labels import due_ticks as due_ticks_of_labels
 from modelway.plan.rollout.ledger import Counts, Ledger, Traffic
 from modelway.plan.rollout.metered import asks, due_ticks, with_metrics, without_tick
 from modelway.plan.rollout.pairing import LOOK_SECONDS, Paired, join, judge_answers, with_pairs
@@ -56,6 +58,24 @@ def gather(ledger: Ledger, measured: Measured, *, verified: bool, now: datetime)
     if any(check.predictions for check in ledger.rollout.checks):
         ledger = _with_pairs(_with_answers(ledger, measured, era), measured, now)
     return _with_metrics(ledger, measured, now) if asks(ledger) else ledger
+
+
+def gather_labels(ledger: Ledger, measured: Measured, windows: Windows, *, now: datetime) -> Ledger:
+    """The ledger after the labels that it has not counted yet, and the ticks that are complete with them.
+
+    Which predictions they are of decides whether they count, so they do at any time, after a promotion as well.
+
+    Args:
+        ledger: as it was.
+        measured: the last readings.
+        windows: by which both revisions count them.
+        now: the moment.
+    """
+    ledger = with_labels(ledger, measured, windows, now=now)
+    for check, name, tick in due_ticks_of_labels(ledger, now=now):
+        known = ledger.evidence.get(check.name) or Evidence.begin(margin_of(check))
+        ledger = _updated(without_tick(ledger, name), check.name, known, tick)
+    return ledger
 
 
 def _is_news(ledger: Ledger, measured: Measured) -> bool:
@@ -184,7 +204,7 @@ def _with_metrics(ledger: Ledger, measured: Measured, now: datetime) -> Ledger:
     ledger = with_metrics(ledger, measured, now=now)
     for check, tick in due_ticks(ledger, now=now):
         known = ledger.evidence.get(check.name) or Evidence.begin(margin_of(check))
-        ledger = _updated(without_tick(ledger, check), check.name, known, tick)
+        ledger = _updated(without_tick(ledger, check.name), check.name, known, tick)
     return ledger
 
 
@@ -222,6 +242,8 @@ def margin_of(check: Check) -> float:
         return share(check.predictions.max_shift)
     if check.prometheus is not None:
         return share(check.prometheus.max_increase)
+    if check.feedback is not None:
+        return share(check.feedback.max_decrease)
     raise ValueError(f"check {check.name} says nothing to compare")  # the schema refuses it
 
 

@@ -10,8 +10,9 @@ from modelway.api.names import EVIDENCE_KEY, EVIDENCE_SUFFIX, child_name
 from modelway.api.rollout import Rollout
 from modelway.api.status import RolloutStatus
 from modelway.plan.revisions import Revision
-from modelway.plan.rollout.evidence import gather
+from modelway.plan.rollout.evidence import gather, gather_labels
 from modelway.plan.rollout.exits import count_exits
+from modelway.plan.rollout.labels import counts_labels, windows_of
 from modelway.plan.rollout.ledger import WRITE_SECONDS, Ledger, Mark, Traffic, Written, content_of, ledger_from
 from modelway.plan.rollout.look import Look
 from modelway.plan.rollout.pairing import RingMark
@@ -105,10 +106,17 @@ def observed_ledger(
         ledger = replace(ledger, live_at=look.now)
     if ledger.exposed and ledger.rollout.steps:
         ledger = gather(ledger, look.observed.measured, verified=verified, now=look.now)
-        ledger = _without_gone(ledger, look)
+        ledger = with_labels(look, _without_gone(ledger, look), stable, candidate)
     ledger = with_exits(look, ledger, candidate, blamed=ledger.exposed)
     missing = None if look.arm(candidate).ready > 0 else ledger.missing_at or look.now
     return replace(ledger, missing_at=missing)
+
+
+def with_labels(look: Look, ledger: Ledger, stable: Revision, candidate: Revision) -> Ledger:
+    """The ledger after the labels that came, of predictions made while both answered."""
+    if not counts_labels(ledger):
+        return ledger
+    return gather_labels(ledger, look.observed.measured, windows_of(candidate, stable), now=look.now)
 
 
 def with_exits(look: Look, ledger: Ledger, revision: Revision, *, blamed: bool) -> Ledger:

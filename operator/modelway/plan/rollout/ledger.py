@@ -45,7 +45,7 @@ class Mark:
 
 
 class Pending(NamedTuple):
-    """What Prometheus has counted for a check since its last tick.
+    """What Prometheus, or labels, have counted for a check since its last tick.
 
     Attributes:
         since: when the first of it came.
@@ -90,6 +90,7 @@ class Ledger:
         certain_at: the same without a look in between at which that was not certain.
         read_at: when counters could last be read.
         asked_at: when Prometheus last answered all that it was asked.
+        labelled_at: when all servers last told what labels say.
         fed_at: when the candidate last had requests.
         paired_at: when there were pairs last.
         missing_at: since when the candidate has not had any ready pod.
@@ -98,7 +99,10 @@ class Ledger:
         traffic: at today's weight.
         routers, servers: up to where each pod's counters are counted; by the pod's uid.
         metrics: up to where the counters of each scraped process are counted; by check, revision and process.
-        pending: what of them is in no tick yet; by name of the check.
+        pending: what of them is in no tick yet, by name of the check; of labels by that and the window.
+        compared: (first, last) window of predictions in which all routers had one and the same weights.
+        labels_from: the first window that still counts.
+        labellers: up to where the labels that each process was sent are counted; by its epoch.
         rings: up to where the answers to mirrored requests are paired; by the pod's uid.
         bins: of the answers; fixed as soon as there are enough of them.
         evidence, verdicts: by name of the check.
@@ -123,6 +127,7 @@ class Ledger:
     certain_at: datetime | None = None
     read_at: datetime | None = None
     asked_at: datetime | None = None
+    labelled_at: datetime | None = None
     fed_at: datetime | None = None
     paired_at: datetime | None = None
     missing_at: datetime | None = None
@@ -133,6 +138,9 @@ class Ledger:
     servers: Mapping[str, Mark] = field(default_factory=dict)
     metrics: Mapping[str, Mark] = field(default_factory=dict)
     pending: Mapping[str, Pending] = field(default_factory=dict)
+    compared: tuple[tuple[int, int], ...] = ()
+    labels_from: int = 0
+    labellers: Mapping[str, Mark] = field(default_factory=dict)
     rings: Mapping[str, RingMark] = field(default_factory=dict)
     bins: Bins | None = None
     evidence: Mapping[str, Evidence] = field(default_factory=dict, compare=False)
@@ -147,17 +155,19 @@ class Ledger:
         """Whether it is about these two revisions."""
         return (self.stable, self.candidate) == (stable, candidate)
 
-    def without_counts(self) -> Self:
-        """It once nothing is compared any more."""
+    def after_promotion(self) -> Self:
+        """It once there is nothing left to compare with but by labels, which still come."""
+        of_labels = {check.name for check in self.rollout.checks if check.feedback is not None}
         return replace(
             self,
-            evidence={},
+            evidence={name: one for name, one in self.evidence.items() if name in of_labels},
             paired={},
-            verdicts={},
+            verdicts={name: one for name, one in self.verdicts.items() if name in of_labels},
+            certain_at=None,
             routers={},
             servers={},
             metrics={},
-            pending={},
+            pending={name: one for name, one in self.pending.items() if name.partition(" ")[0] in of_labels},
             rings={},
             exits={},
             crashes=0,
@@ -184,6 +194,9 @@ def content_of(ledger: Ledger) -> str:
         "servers": {uid: _of_mark(mark) for uid, mark in ledger.servers.items()},
         "metrics": {name: _of_mark(mark) for name, mark in ledger.metrics.items()},
         "pending": {name: [one.since.isoformat(), one.candidate, one.stable] for name, one in ledger.pending.items()},
+        "compared": ledger.compared,
+        "labelsFrom": ledger.labels_from,
+        "labellers": {uid: _of_mark(mark) for uid, mark in ledger.labellers.items()},
         "rings": {uid: list(mark) for uid, mark in ledger.rings.items()},
         "bins": ledger.bins.to_record() if ledger.bins is not None else None,
         "evidence": {name: to_record(evidence) for name, evidence in ledger.evidence.items()},
@@ -220,6 +233,9 @@ def ledger_from(content: str) -> Ledger | None:
             servers={str(uid): _mark_from(mark) for uid, mark in plain["servers"].items()},
             metrics={str(name): _mark_from(mark) for name, mark in plain.get("metrics", {}).items()},
             pending={str(name): _pending_from(one) for name, one in plain.get("pending", {}).items()},
+            compared=tuple((int(first), int(last)) for first, last in plain.get("compared", ())),
+            labels_from=int(plain.get("labelsFrom", 0)),
+            labellers={str(uid): _mark_from(mark) for uid, mark in plain.get("labellers", {}).items()},
             rings={str(uid): RingMark(str(epoch), int(n)) for uid, (epoch, n) in plain.get("rings", {}).items()},
             bins=Bins.from_record(plain["bins"]) if plain["bins"] is not None else None,
             evidence={str(name): from_record(record) for name, record in plain["evidence"].items()},
@@ -250,6 +266,7 @@ _TIMES: Final = (
     "certain_at",
     "read_at",
     "asked_at",
+    "labelled_at",
     "fed_at",
     "paired_at",
     "missing_at",

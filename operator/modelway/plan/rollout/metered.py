@@ -95,9 +95,9 @@ def due_ticks(ledger: Ledger, *, now: datetime) -> Iterable[tuple[Check, Tick]]:
             yield check, Tick(Counts(*pending.candidate), Counts(*pending.stable))
 
 
-def without_tick(ledger: Ledger, check: Check) -> Ledger:
-    """The ledger once a tick of the check is evidence."""
-    return replace(ledger, pending={name: one for name, one in ledger.pending.items() if name != check.name})
+def without_tick(ledger: Ledger, tick: str) -> Ledger:
+    """The ledger once what waited under that name is evidence."""
+    return replace(ledger, pending={name: one for name, one in ledger.pending.items() if name != tick})
 
 
 def _arms(ledger: Ledger) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from modelway.api.rollout import DEFAULT_MAX_DURATION, Check, Step
 from modelway.api.units import seconds
 from modelway.plan.rollout.evidence import verdict_of
 from modelway.plan.rollout.exits import MOST_EXITS
+from modelway.plan.rollout.labels import counts_labels
 from modelway.plan.rollout.ledger import Ledger
 from modelway.plan.rollout.look import Look
 from modelway.plan.rollout.metered import asks
@@ -68,7 +69,11 @@ def is_silent(look: Look, ledger: Ledger) -> bool:
 
 def _heard(ledger: Ledger) -> tuple[datetime | None, ...]:
     """When each source that is needed last told all that it was asked."""
-    return (ledger.read_at, ledger.asked_at) if asks(ledger) else (ledger.read_at,)
+    return (
+        ledger.read_at,
+        *((ledger.asked_at,) if asks(ledger) else ()),
+        *((ledger.labelled_at,) if counts_labels(ledger) else ()),
+    )
 
 
 def is_starved(look: Look, ledger: Ledger) -> bool:
@@ -76,9 +81,15 @@ def is_starved(look: Look, ledger: Ledger) -> bool:
     if ledger.live_at is None or look.left(ledger.live_at, _STARVED_SECONDS) > 0:
         return False
     late = look.left(ledger.live_at, _UNSCRAPED_SECONDS) <= 0
-    checks = (check for check in ledger.rollout.checks if late or check.prometheus is None)
+    checks = (one for one in ledger.rollout.checks if one.feedback is None and (late or one.prometheus is None))
     nothing = any(verdict_of(ledger, check) is Verdict.NO_DATA for check in checks)
     return nothing or ledger.fed_at is None or look.left(ledger.fed_at, _STARVED_SECONDS) <= 0
+
+
+def lacks_labels(ledger: Ledger) -> bool:
+    """Whether labels of one of both revisions are yet to come, which is no news as long as steps go on without them."""
+    of_labels = (check for check in ledger.rollout.checks if check.feedback is not None)
+    return any(verdict_of(ledger, check) is Verdict.NO_DATA for check in of_labels)
 
 
 def lacks_pods(look: Look, ledger: Ledger) -> bool:

@@ -1,6 +1,7 @@
 """The time after a promotion: the revision before is kept warm, and comes back when the new one crashes. Pure.
 
-Nothing is compared any more, for there is nothing to compare with; what acts is the hard rule, and a human.
+There is nothing left to compare requests with; what acts is the hard rule, a human, and labels that come now of
+predictions which both revisions made at the same time: they go on where the rollout stopped, at the same error rates.
 """
 
 from dataclasses import replace
@@ -12,10 +13,11 @@ from modelway.plan.revisions import Revision
 from modelway.plan.roles import Roles, last_promotion, last_verdict
 from modelway.plan.rollout.endings import taken_back
 from modelway.plan.rollout.exits import MOST_EXITS
-from modelway.plan.rollout.keeping import with_exits
+from modelway.plan.rollout.keeping import with_exits, with_labels
 from modelway.plan.rollout.ledger import Ledger
 from modelway.plan.rollout.look import Look
-from modelway.plan.rollout.words import of_crashes
+from modelway.plan.rollout.standing import harmful, holds_on_harm
+from modelway.plan.rollout.words import of_crashes, of_harm
 
 
 def watched(look: Look, roles: Roles) -> Roles:
@@ -33,6 +35,10 @@ def watched(look: Look, roles: Roles) -> Roles:
         return taken_back(look, roles, stable, before, Reason.ABORTED, "given up by the annotation modelway.dev/abort")
     if ledger.crashes >= MOST_EXITS:
         return taken_back(look, roles, stable, before, Reason.CRASHING, of_crashes(ledger))
+    ledger = with_labels(look, ledger, before, stable)
+    check = harmful(ledger)
+    if check is not None and not holds_on_harm(check) and not look.road.sticky:
+        return taken_back(look, roles, stable, before, Reason.CHECK_FAILED, of_harm(ledger, check))
     return replace(roles, ledger=ledger, warm=before).soonest(left)
 
 

@@ -13,6 +13,8 @@ from modelway.api.status import CheckCounts, CheckStatus, PairCounts, RolloutSta
 from modelway.api.units import seconds
 from modelway.plan.measured import Measured
 from modelway.plan.rollout.evidence import rates_of, verdict_of
+from modelway.plan.rollout.labels import Windows, missing_told
+from modelway.plan.rollout.labels import troubles_of as troubles_of_labels
 from modelway.plan.rollout.ledger import Ledger
 from modelway.plan.rollout.metered import troubles_of, unseen_of
 from modelway.plan.rollout.pairing import Paired, harmful_by_pairs
@@ -20,6 +22,8 @@ from modelway.plan.rollout.steps import index_of, pause_seconds
 from modelway.stats import Evidence, Traffic, Verdict, forecast, most_shifted
 from modelway.stats.bins import GROWN, SHRUNK
 
+BY_PROMOTE: Final = "by the annotation modelway.dev/promote"
+"""Begins the reason of a promotion that a human has asked for."""
 _MOST_PODS: Final = 3
 _LONGEST: Final = 1000
 """Characters of a message; what a pod says of itself may be long."""
@@ -30,6 +34,7 @@ _SENTENCES: Final[dict[str, str]] = {
     Reason.PAUSED: "paused: {at} and its weight of {weight} % stand still",
     Reason.SOURCE_DOWN: "the counters cannot be read ({pods}): the weight is kept, and nothing is decided",
     Reason.NO_DATA: "{at}: there are no requests to compare; the weight is kept",
+    Reason.NO_LABELS: "{at}: {labels}; the weight is kept",
     Reason.CANDIDATE_PODS_MISSING: "no pod of the candidate is ready: it gets no requests until there is one",
     Reason.AWAITING_DECISION: "all checks are Safe, but with sticky requests no error rate is claimed: "
     "set modelway.dev/promote or modelway.dev/abort: {revision}",
@@ -45,6 +50,11 @@ _STICKY_HARM: Final = (
     "; with sticky requests no error rate is claimed, so it is not rolled back by itself: it gets no requests until a "
     "human decides"
 )
+_LABELLED: Final = {
+    "accuracy": "labelled rows",
+    "precision": 'labelled rows that were predicted to be "{}"',
+    "recall": 'rows labelled "{}"',
+}
 _MINUTE: Final = 60.0
 _HOUR: Final = 3600.0
 
@@ -92,13 +102,14 @@ def checks_told(ledger: Ledger, *, is_down: bool) -> tuple[CheckStatus, ...]:
     return tuple(_check_told(ledger, check, is_down=is_down) for check in ledger.rollout.checks)
 
 
-def message_of(rollout: RolloutStatus, ledger: Ledger, measured: Measured, *, sticky: bool) -> str:
+def message_of(rollout: RolloutStatus, ledger: Ledger, measured: Measured, windows: Windows, *, sticky: bool) -> str:
     """What is being waited for, in one sentence.
 
     Args:
         rollout: its state and reason.
         ledger: what was counted.
         measured: the last readings.
+        windows: by which both revisions count labels.
         sticky: requests of one user stay with one revision.
     """
     step = ledger.rollout.steps[index_of(ledger.rollout, rollout.step)]
@@ -106,13 +117,19 @@ def message_of(rollout: RolloutStatus, ledger: Ledger, measured: Measured, *, st
     if (sentence := _SENTENCES.get(rollout.reason or "")) is None:
         told = _progress_told(ledger, at)
         return f"{told}; {_UNCHECKED_STICKY if sticky else _UNCHECKED}" if not ledger.rollout.checks else told
-    troubles = (*troubles_of(ledger, measured), *measured.unreachable)
+    troubles = (*troubles_of(ledger, measured), *troubles_of_labels(measured, windows), *measured.unreachable)
     pods = "; ".join(troubles[:_MOST_PODS]) or "no router has answered"
     pause = _time_told(pause_seconds(step) or 0.0)
     if rollout.reason == Reason.NO_DATA and (unseen := unseen_of(measured)):
         return f"{at}: Prometheus has nothing for {' and '.join(unseen)}; the weight is kept"[:_LONGEST]
     told = sentence.format(
-        at=at, step=step.name, weight=ledger.weight, revision=ledger.candidate, pods=pods, pause=pause
+        at=at,
+        step=step.name,
+        weight=ledger.weight,
+        revision=ledger.candidate,
+        pods=pods,
+        pause=pause,
+        labels=missing_told(ledger, windows),
     )
     return told[:_LONGEST]
 
@@ -136,17 +153,29 @@ def _progress_told(ledger: Ledger, at: str) -> str:
 
 def _foretold(ledger: Ledger, check: Check, evidence: Evidence, left: float) -> tuple[float, str]:
     """How long a check takes, in candidate requests still to come, and in words."""
-    seen = int(np.max(evidence.candidate.requests))
-    traffic = Traffic(ledger.traffic.candidate, ledger.traffic.stable)
-    told = forecast(evidence, rates_of(ledger.rollout), traffic, seconds_left=max(left, 1.0))
+    seen, what = int(np.max(evidence.candidate.requests)), _counted_of(check)
+    told = forecast(evidence, rates_of(ledger.rollout), _traffic(ledger, check), seconds_left=max(left, 1.0))
     if told is None or told.requests is None:
-        return float("inf"), f"{check.name}: {seen:,} candidate requests; no decision is in sight"
-    words = f"{check.name}: {seen:,} of about {seen + told.requests:,} candidate requests"
+        return float("inf"), f"{check.name}: {seen:,} {what}; no decision is in sight"
+    words = f"{check.name}: {seen:,} of about {seen + told.requests:,} {what}"
     if told.seconds is not None:
         words += f"; about {_time_told(told.seconds)} left at today's rate"
     if told.is_futile and told.verdict is Verdict.SAFE:
         words += "; Safe is not to be expected before maxDuration: raise the weight, the margin or maxDuration"
     return float(told.requests), words
+
+
+def _traffic(ledger: Ledger, check: Check) -> Traffic:
+    """What a check counts in a second: requests of late; labels, which come in heaps, since the beginning."""
+    evidence = ledger.evidence.get(check.name)
+    if check.feedback is None or evidence is None:
+        return Traffic(ledger.traffic.candidate, ledger.traffic.stable)
+    passed = max(ledger.counted, 1.0)
+    return Traffic(int(evidence.candidate.requests) / passed, int(evidence.stable.requests) / passed)
+
+
+def _counted_of(check: Check) -> str:
+    return "labels of the candidate" if check.feedback is not None else "candidate requests"
 
 
 def _check_told(ledger: Ledger, check: Check, *, is_down: bool) -> CheckStatus:
@@ -200,6 +229,9 @@ def _numbers(ledger: Ledger, check: Check, evidence: Evidence) -> str:
     if check.prometheus is not None:
         told = f"{_share_told(candidate)} were not good, {theirs}; allowed is {check.prometheus.max_increase} more"
         return told.replace("requests (", "counted (")
+    if check.feedback is not None:
+        told = f"{_share_told(candidate)} were wrong, {theirs}; allowed is {check.feedback.max_decrease} more"
+        return told.replace("requests (", f"{_LABELLED[check.feedback.metric].format(check.feedback.label)} (")
     margin = check.error_rate.max_increase if check.error_rate is not None else ""
     return f"{_share_told(candidate)} failed, {theirs}; allowed is {margin} more"
 

@@ -4,7 +4,19 @@ import pytest
 
 from modelway.cli.rollout.picture import read
 from modelway.cli.rollout.render import as_json, line, render
-from support.rollouts import NOW, OLDER, SERVES, STARTS, condition, promoted, rejected, resource, under_way
+from support.rollouts import (
+    NOW,
+    OLDER,
+    SERVES,
+    STARTS,
+    STEPS,
+    at_step,
+    condition,
+    promoted,
+    rejected,
+    resource,
+    under_way,
+)
 
 
 def shown(obj, **options):
@@ -81,6 +93,21 @@ def test_pairs_of_answers_are_told_beside_what_has_shifted():
     check = {"name": "answers", "verdict": "Continue", "pairs": pairs, "message": "answers with 1"}
     row = next(row for row in shown(under_way(checks=[check])).splitlines() if row.startswith("answers"))
     assert row.endswith("±10% a bin     1,500 pairs, 30 differ, scores 0.4% apart; answers with 1")
+
+
+@pytest.mark.parametrize(
+    ("feedback", "told"),
+    [
+        ({"metric": "accuracy", "maxDecrease": "5%"}, "-5% accuracy"),
+        ({"metric": "recall", "label": "fraud", "maxDecrease": "2%"}, '-2% recall of "fraud"'),
+    ],
+)
+def test_what_labels_may_show_is_told(feedback, told):
+    asked = {"steps": STEPS, "checks": [{"name": "right", "feedback": feedback}]}
+    rollout = at_step(checks=[{"name": "right", "verdict": "NoData"}])
+    obj = resource(spec={"rollout": asked}, candidate=STARTS, rollout=rollout)
+    row = next(row for row in shown(obj).splitlines() if row.startswith("right"))
+    assert row == f"right  NoData   no requests  no requests  {told}"
 
 
 @pytest.mark.parametrize(

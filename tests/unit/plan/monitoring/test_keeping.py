@@ -11,14 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelway.plan.monitoring.counting import Mark
+from modelway.plan.monitoring.counting import Mark, Window
 from modelway.plan.monitoring.keeping import MOST_BYTES, content_of, watch_from
 from modelway.plan.monitoring.packing import Held, packed, unpacked
+from modelway.plan.monitoring.readings import Served
 from modelway.plan.monitoring.watch import Watch
 from support.builders import NOW
 
 MARK = Mark("e1", "l1", Held.of(np.arange(800)), 7, 1, 2, {"class:yes": 3}, is_last=True)
-WATCH = Watch(of="sha256:1", began_at=NOW, closed_at=NOW + timedelta(hours=1), layout="l1", marks={"uid-1": MARK})
+LAST = Window(Held.of(np.arange(800)), 40, 1, 2, {"class:no": 7}, Served(40, 1, ((250, 39),)), 1)
+WATCH = Watch(
+    of="sha256:1", began_at=NOW, closed_at=NOW + timedelta(hours=1), layout="l1", marks={"uid-1": MARK}, last=LAST
+)
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=300))
@@ -49,7 +53,15 @@ def test_what_is_read_is_what_was_written():
     assert read is not None
     assert read.marks == WATCH.marks
     assert read.marks["uid-1"].inputs.all().tolist() == MARK.inputs.all().tolist()
+    assert (read.last, read.last.inputs.all().tolist()) == (LAST, LAST.inputs.all().tolist())
     assert content_of(read) == content_of(WATCH)
+
+
+def test_what_an_older_operator_wrote_has_no_last_window():
+    plain = orjson.loads(content_of(WATCH))
+    del plain["last"]
+    read = watch_from(orjson.dumps(plain).decode())
+    assert (read.last, read.marks) == (None, WATCH.marks)
 
 
 @pytest.mark.parametrize("place", range(0, len(content_of(WATCH)), 37))

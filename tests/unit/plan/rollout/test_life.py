@@ -36,10 +36,11 @@ _KILLED_AFTER = st.none() | st.integers(0, 8)
 class RolloutLife(RuleBasedStateMachine):
     spec: ClassVar[Object] = _SPEC
     usual: ClassVar[Behaviour] = Behaviour()
+    simulation: ClassVar[type[RoutedSimulation]] = RoutedSimulation
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = RoutedSimulation(self.spec)
+        self.world = self.simulation(self.spec)
         self.world.usual = self.usual
         self.world.settle_routed()
         self.rejected: dict[str, int] = {}

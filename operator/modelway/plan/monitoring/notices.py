@@ -1,0 +1,65 @@
+"""Transitions of a model's health as CloudEvents 1.0 (https://github.com/cloudevents/spec, JSON format). Pure.
+
+Called by `plan.plan` with the status that is to be written. What is in them is what the conditions say, and no more: no
+value of a row, and no name of a feature where names are hidden.
+"""
+
+import hashlib
+from typing import Final
+
+from modelway.api.conditions import Condition
+from modelway.api.names import API_VERSION, PLURAL
+from modelway.api.resource import ModelDeployment
+from modelway.api.status import Status, StatusCondition
+from modelway.plan.types import Notice, Object
+
+TYPE: Final = "dev.modelway.condition.changed.v1"
+_TOLD: Final = frozenset(
+    {
+        Condition.DATA_DRIFT,
+        Condition.PREDICTION_DRIFT,
+        Condition.DATA_QUALITY_ISSUE,
+        Condition.PERFORMANCE_DEGRADED,
+        Condition.MODEL_STALE,
+        Condition.DEGRADED,
+        Condition.RETRAINING_FAILED,
+    }
+)
+
+
+def notices(resource: ModelDeployment, status: Status) -> tuple[Notice, ...]:
+    """What is to be told when `status` is written: each condition whose `status` differs, and each that is new."""
+    given = resource.spec.monitoring
+    if given is None or given.sink is None:
+        return ()
+    before = {one.type: one.status for one in resource.status.conditions}
+    changed = [one for one in status.conditions if one.type in _TOLD and one.status != before.get(one.type)]
+    return tuple(Notice(given.sink.url, _event(resource, status, one, before.get(one.type))) for one in changed)
+
+
+def _event(resource: ModelDeployment, status: Status, condition: StatusCondition, before: str | None) -> Object:
+    metadata = resource.metadata
+    time = condition.last_transition_time.strftime("%Y-%m-%dT%H:%M:%SZ")
+    # The same transition has the same id, so that a receiver can tell one that it was told of twice.
+    told = f"{metadata.uid}/{condition.type}/{condition.status}/{time}"
+    stable = status.stable
+    return {
+        "specversion": "1.0",
+        "id": hashlib.sha256(told.encode()).hexdigest()[:32],
+        "source": f"/apis/{API_VERSION}/namespaces/{metadata.namespace}/{PLURAL}/{metadata.name}",
+        "type": TYPE,
+        "subject": condition.type,
+        "time": time,
+        "datacontenttype": "application/json",
+        "data": {
+            "namespace": metadata.namespace,
+            "name": metadata.name,
+            "condition": condition.type,
+            "status": condition.status,
+            "before": before,
+            "reason": condition.reason,
+            "message": condition.message,
+            "revision": stable.revision if stable is not None else None,
+            "version": stable.version if stable is not None else None,
+        },
+    }
