@@ -259,6 +259,7 @@ def down(say: Say) -> None:
         node.remove_traces()
         # The kubelet's plugin folder has a fixed place; where the file is missing, it was there before the cluster.
         ours = [_KUBELET_FOLDER] if _KUBELET_FOLDER_IS_OURS.exists() else []
+        say("removing its files: every image is unpacked on every node …")
         for folder in (*ours, layout.RUN, layout.STATE):
             shutil.rmtree(folder, ignore_errors=True)
         layout.remove_outputs()

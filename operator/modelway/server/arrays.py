@@ -156,6 +156,8 @@ def _problem(value: object, spec: TensorSpec) -> str:
     if kind == "b":
         return "" if isinstance(value, bool) else "is neither true nor false"
     if value is None:
+        if spec.nullable and kind != "f":  # what was sent as integers for an input of floats
+            return f"is not a number; {spec.datatype} has none for a missing value, send FP64"
         return "" if spec.nullable else "is not a number; the model takes no missing values"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return "is not a number"

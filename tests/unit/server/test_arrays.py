@@ -120,6 +120,13 @@ def test_missing_values_excuse_nothing_else(values, message):
     assert caught.value.message.startswith(message)
 
 
+@pytest.mark.parametrize("values", [[[1, None]], [[None, None]], [[1.0, None]]])
+def test_integers_have_no_missing_value_though_the_input_takes_them(values):
+    """A client may send integers for an input of floats (`TensorSpec.lenient`)."""
+    with pytest.raises(InvalidInputError, match=r"null is not a number; INT32 has none for a missing value, send FP64"):
+        read(values, "INT32", nullable=True)
+
+
 NUMERIC = [name for name in DTYPES if name not in {"BYTES", "FP16"}]
 
 
