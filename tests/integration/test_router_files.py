@@ -15,7 +15,8 @@ from modelway.plan.pods import GRPC_PORT, HTTP_PORT
 from modelway.plan.routing import Split
 from modelway.plan.routing.envoy import BOOTSTRAP_FILE, BOOTSTRAP_IPV4_FILE, STATUS_PORT
 from modelway.plan.routing.split import Backend, Health
-from support.envoy import DEADLINE, Envoy, backend, free_port, upstream
+from support.envoy import DEADLINE, Envoy, backend, upstream
+from support.ports import free_port
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import uuid
@@ -41,6 +40,7 @@ from modelway.plan.routing.envoy import (
 )
 from modelway.plan.routing.routes import routes_file
 from modelway.plan.routing.split import Health
+from support.ports import free_ports
 
 PROGRAM = (
     Path(sys.executable).parent.parent / "lib" / f"python3.{sys.version_info.minor}" / "site-packages/envoy/_bin/envoy"
@@ -49,12 +49,6 @@ POD = PodKey("router-1", "uid-of-router-1")
 DEADLINE = 20.0
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def backend(revision: str, port: int, *, grpc_port: int | None = None, timeout: float = 1.0) -> Backend:
@@ -119,7 +113,7 @@ class Envoy:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.ports = {port: free_port() for port in (HTTP_PORT, GRPC_PORT, STATUS_PORT, ADMIN_PORT)}
+        self.ports = dict(zip((HTTP_PORT, GRPC_PORT, STATUS_PORT, ADMIN_PORT), free_ports(4), strict=True))
         self.epoch = uuid.uuid4().hex
         self.starts_with = BOOTSTRAP_FILE
         self.without_pods: set[str] = set()

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,16 +17,8 @@ from hack.local.progress import Progress
 from hack.peers import triton
 
 from modelway.server.rpc.server import SERVICE
+from support.ports import free_port, free_ports
 from support.server_process import ServerProcess, server_process
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports that were free a moment ago, all different."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for own in sockets:
-            own.bind(("127.0.0.1", 0))
-        return [own.getsockname()[1] for own in sockets]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +52,7 @@ def method(channel: grpc.Channel, name: str, response: Any) -> Any:
 @contextlib.contextmanager
 def our_server(folder: Path, *arguments: str) -> Iterator[tuple[ServerProcess, Server]]:
     """Our server for a model's folder, over HTTP and gRPC; not waited for until it is ready."""
-    [port] = free_ports(1)
+    port = free_port()
     with server_process("--model-dir", folder, "--grpc-port", str(port), *arguments) as process:
         process.wait_for_event("listening_grpc")
         yield process, Server(process.port, port)

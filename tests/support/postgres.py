@@ -4,7 +4,6 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hack.local.packages import FOR_DATABASES, ensure
+
+from support.ports import free_port
 
 _USER = "nobody"
 """Who runs it where the tests are root's: PostgreSQL refuses root."""
@@ -106,10 +107,3 @@ def _as_user(*command: str) -> None:
     told = subprocess.run(command, check=False, capture_output=True, text=True, cwd="/", **user)
     if told.returncode:
         raise RuntimeError(f"{command[0]}: {told.stderr or told.stdout}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -16,6 +15,8 @@ from pathlib import Path
 
 import orjson
 from hack.local.packages import FOR_METRICS, ensure
+
+from support.ports import free_port
 
 SCRAPE_SECONDS = 0.2
 Labels = tuple[tuple[str, str], ...]
@@ -110,9 +111,7 @@ def scraped_process(**labels: str) -> Iterator[Scraped]:
 def prometheus(folder: Path, *processes: Scraped) -> Iterator[RunningPrometheus]:
     """A Prometheus that scrapes the processes five times a second; ends with the block."""
     ensure(FOR_METRICS, lambda _: None)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = folder / "prometheus.json"  # JSON is YAML
     config.write_bytes(orjson.dumps(_configuration(processes)))
     url = f"http://127.0.0.1:{port}"

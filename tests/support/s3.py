@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.ports import free_port
+
 BINARIES = Path.home() / ".cache" / "modelway" / "bin"
 ACCESS_KEY = "test-access-key"
 SECRET_KEY = "test-secret-key"
@@ -62,9 +64,7 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
     root, metadata = folder / "buckets", folder / "metadata"
     root.mkdir()
     metadata.mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [binary(), "--port", f"127.0.0.1:{port}", "--quiet", "posix", "--sidecar", metadata, root],
         env=os.environ | {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY},

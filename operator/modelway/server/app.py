@@ -196,10 +196,12 @@ class App(Service):
     def _observations(self, request: HttpRequest) -> Answer:
         self.settle()
         query = dict(parse_qsl(request.query.decode("latin-1"), keep_blank_values=True))
-        asked = query.get("of", "answers")
+        asked, since = query.get("of", "answers"), query.get("since", "0")
+        if not (since.isascii() and since.isdigit() and len(since) <= _LONGEST_TIME):
+            raise InvalidInputError(f"since: expected Unix time in whole seconds, got {since[:80]!r}")
         accepted = request.header(b"accept-encoding")
         if asked == "quality":
-            return observed_document.packed(self._quality(query.get("since", "0")), accepted)
+            return observed_document.packed(self._quality(float(since)), accepted)
         if not self.options.observe:
             raise RequestError(404, self._no_such_path(contract.PATH))
         if asked != "answers":
@@ -213,12 +215,10 @@ class App(Service):
         )
         return Answer(200, body)
 
-    def _quality(self, since: str) -> bytes:
+    def _quality(self, since: float) -> bytes:
         if self.feedback is None:
             raise RequestError(404, _NO_LABELS)
-        if not (since.isascii() and since.isdigit() and len(since) <= _LONGEST_TIME):
-            raise InvalidInputError(f"since: expected Unix time in whole seconds, got {since[:80]!r}")
-        return self.feedback.document(epoch=self._tally.answers.epoch, version=self.version, since=float(since))
+        return self.feedback.document(epoch=self._tally.answers.epoch, version=self.version, since=since)
 
     def _observed(self, asked: str, accepted: bytes | None) -> Answer:
         if asked not in observed_document.ASKED_FOR:

@@ -18,8 +18,8 @@ from modelway.plan.measured import Target
 from modelway.plan.rollout.answers import fix_bins
 from modelway.plan.types import PodKey
 from modelway.server.rpc import inference_pb2 as pb
-from support.inference_servers import free_ports
 from support.models import iris
+from support.ports import free_port
 from support.server_process import server_process
 
 EVERY = 15  # of the 150 rows: ten, of all three classes
@@ -30,7 +30,7 @@ TARGET = Target(PodKey("iris-abc-1", "uid"), "127.0.0.1", "abc")
 
 @pytest.fixture
 def server(model_folder):
-    port = free_ports(1)[0]
+    port = free_port()
     options = ("--name", "iris", "--workers", "2", "--revision", "abc", "--grpc-port", port, "--drain", "0")
     with server_process(model_folder(iris().onnx), *options) as running:
         running.grpc_port = port

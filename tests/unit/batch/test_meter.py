@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from modelway.batch.metrics import Meter
 from modelway.batch.settings import Format
 from support.batch import as_jsonl, table
+from support.ports import free_port
 
 NAMES = ("modelway_batch_rows_total", "modelway_batch_failed_rows_total", "modelway_batch_shard_done_ratio")
 
@@ -25,9 +26,7 @@ def test_a_run_counts_its_rows_and_those_that_failed(batch, store):
 
 
 def test_they_are_shown_at_metrics():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     meter = Meter.served(port)
     meter.count(60, 2, 0.5)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:

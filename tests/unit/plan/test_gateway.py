@@ -90,6 +90,15 @@ def test_it_is_made_with_the_service_and_not_before():
     assert creations == [f"create Service {NAME}", f"create HTTPRoute {NAME}"]
 
 
+def test_what_was_said_of_other_hosts_is_past_at_the_look_that_changes_the_route(routed):
+    """The next look may be long in coming: our own write is no news."""
+    said(routed, (PARENT, ACCEPTED, RESOLVED))
+    assert told(routed)[0] == "True"
+    routed.edit(traffic=TRAFFIC | {"hostnames": HOSTS[:1]})
+    routed.look()
+    assert told(routed) == ("Unknown", "Pending", NOBODY)
+
+
 def test_it_goes_with_the_field_and_its_condition_with_it(routed):
     routed.edit(traffic=None)
     routed.settle()

@@ -90,6 +90,8 @@ def route_verdict(observed: Observed, *, serves: bool) -> RouteVerdict | None:
     if not serves:
         return RouteVerdict(None, Reason.PENDING, "the HTTPRoute is made with the Service, for the first revision")
     route = observed.children.get(key, {"metadata": {}})
+    if route.get("spec", {}).get("hostnames", []) != list(traffic.hostnames):
+        route = {"metadata": {}}  # it is about to change, and what was said of it will be past
     told = [_of_parent(route, parent, resource.metadata.namespace) for parent in traffic.parent_refs]
     for holds in (False, None):
         if bad := [verdict for verdict in told if verdict.holds is holds]:
