@@ -57,7 +57,7 @@ class Demo:
 
     def _scale_out(self) -> str:
         rows = self._expected["instances"]
-        load = self._load("demo-scale", {"instances": (rows * 4)[:_BATCH_ROWS]}, rate=120, seconds=150)
+        load = self._load("demo-scale", {"instances": (rows * 4)[:_BATCH_ROWS]}, rate=300, seconds=150)
         load.started()
         began = time.monotonic()
         self._kubectl.wait(
