@@ -132,7 +132,7 @@ uninstall: ## take the operator off the cluster; models go on serving
 	@python3 -m hack.install --uninstall $(HELM_ARGS)
 
 .PHONY: demo
-demo: IMAGES = operator server router
+demo: IMAGES = operator server server-full router
 demo: venv cluster images install ## the main job, told as it happens (first time: 25 min; then a few)
 	@.venv/bin/python -m hack.demo
 
@@ -180,7 +180,7 @@ bench-weights: venv ## how long a new weight takes until all routers have it, on
 	@.venv/bin/python -m bench.weights $(BENCH)
 
 .PHONY: bench-batch
-bench-batch: venv ## rows per core-second of a batch run beside the bare loop of pyarrow and onnxruntime (3 min)
+bench-batch: venv ## rows per core-second of a batch run beside the bare loop, Ray Data and Spark (8 min)
 	@.venv/bin/python -m bench.batch $(BENCH)
 
 .PHONY: bench-batch-plane

@@ -1,9 +1,9 @@
 """`python -m bench.drift_cost`: what counting inputs and answers costs the model server.
 
-The same model is served three times: nothing is counted, answers alone, and inputs too. Turns are short and come in an
-order of chance, so that a neighbour's noise falls on all alike; what is told is the median over the rounds of the ratio
-to the server that counts nothing, with an interval from resampled rounds. Requests per second of the server's own CPU
-time hardly mind a busy machine; latencies do.
+The same model is served four times: nothing is counted, answers alone, inputs of a tenth of the requests, and inputs of
+all. Turns are short and come in an order of chance, so that a neighbour's noise falls on all alike; what is told is the
+median over the rounds of the ratio to the server that counts nothing, with an interval from resampled rounds. Requests
+per second of the server's own CPU time hardly mind a busy machine; latencies do.
 """
 
 import argparse
@@ -31,7 +31,12 @@ from modelway.server.options import ServerOptions
 
 _PATH = "/v1/models/m:predict"
 _CONNECTIONS = 16
-_ARMS = {"nothing": ("--no-observe",), "answers": ("--observe-share", "0%"), "inputs": ()}
+_ARMS = {
+    "nothing": ("--no-observe",),
+    "answers": ("--observe-share", "0%"),
+    "tenth": ("--observe-share", "10%"),
+    "inputs": (),
+}
 _CASES = {"one_row": 1, "rows_64": 64}
 
 

@@ -32,6 +32,7 @@ def told(figures: dict[str, Any]) -> str:
 def rendered(page: str, figures: dict[str, Any]) -> str:
     """The page with the tables of these figures."""
     parts = {"stable": _stable(figures), "delay": _delay(figures), "peers": _peers(figures), "sets": _sets(figures)}
+    parts["hours"] = _hours(figures)
     for name, text in parts.items():
         page = between_markers(page, name, text)
     return page
@@ -83,6 +84,26 @@ def _sets(figures: dict[str, Any]) -> str:
         for row in figures["sets"]
     ]
     return table(("Change of the first column", "False in stable windows", "Drift after", "Finding after"), rows)
+
+
+def _hours(figures: dict[str, Any]) -> str:
+    head = ("Rhythm", "Compared with", "Alarms in stable windows", "PSI 0.1", "PSI 0.25", "PSI 0.5")
+    names = {"plain": "one and the same", "hours": "its hour of the week"}
+    rows = [
+        (
+            row["name"],
+            what,
+            f"{row[f'{name}_alarms']:,} in {row['windows']:,}",
+            *(_told(row[f"{name}_{psi}"]) for psi in (0.1, 0.25, 0.5)),
+        )
+        for row in figures["hours"]
+        for name, what in names.items()
+    ]
+    return table(head, rows)
+
+
+def _told(found: dict[str, Any]) -> str:
+    return f"{found['told']} of {found['runs']}" + (f", after {found['median']:g}" if found["told"] else "")
 
 
 def _false(row: dict[str, Any]) -> str:

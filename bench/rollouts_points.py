@@ -11,7 +11,7 @@ from bench.rollouts_world import RATES, follow, proportion, quantiles, seeded
 from modelway.stats import Counts, Evidence, Tick, Traffic, forecast, update
 from modelway.stats.forecast import FUTILE
 
-_TICK, _MOST = 20, 30_000
+TICK, _MOST = 20, 30_000
 """Candidate requests of a look, and of a run."""
 
 PUBLISHED: tuple[tuple[float, float, float, dict[str, tuple[int, int]]], ...] = (
@@ -35,7 +35,7 @@ and 90 %. From 400 runs a row of the same e-processes without what makes them se
 
 
 def windows(
-    rng: np.random.Generator, runs: int, base: float, worse: float, weight: float, *, tick: int = _TICK
+    rng: np.random.Generator, runs: int, base: float, worse: float, weight: float, *, tick: int = TICK
 ) -> Iterator[tuple[float, Tick]]:
     """Looks of so many candidate requests and the stable ones that go with them, numbered."""
     stable = round(tick * (1.0 - weight) / weight)
@@ -102,10 +102,10 @@ class ForecastCell:
         known = update(known, Tick(Counts(nobody, nobody), Counts(nobody + 2000, rng.binomial(2000, self.base, runs))))
         moments, done = [], 0
         for share in (0.0, 0.25, 0.5):
-            more = max(0, round(share * self.usual) - done) // _TICK
+            more = max(0, round(share * self.usual) - done) // TICK
             for _, tick in islice(self._windows(rng, runs), more):
                 known = update(known, tick)
-            done += more * _TICK
+            done += more * TICK
             moments.append(self._moment(rng, runs, known, share))
         return {"base": self.base, "margin": self.margin, "excess": self.excess, "moments": moments}
 
@@ -118,7 +118,7 @@ class ForecastCell:
         came = np.minimum(outcome.harmful_requests, outcome.safe_requests) - before
         told, chances = np.full(runs, np.nan), np.full(runs, np.nan)
         horizon = 2.0 * self.usual
-        for run in np.flatnonzero(came > _TICK):
+        for run in np.flatnonzero(came > TICK):
             found = forecast(_one(known, run), RATES, Traffic(1.0, 19.0), seconds_left=horizon)
             if found is not None:
                 chances[run] = found.chance_of_safe

@@ -70,7 +70,7 @@ def measure(*, rounds: int, seconds: float, rate: float) -> Figures:
         server = Server("modelway", modelway(given.linear), _PATH, speaks_v2=True)
         with (
             serve(server, given, Path(folder) / "server", (_PATH, body)) as running,
-            _routed(_made(Path(folder) / "envoy"), running.port) as (port, envoy),
+            routed(_made(Path(folder) / "envoy"), _in_a_rollout(running.port)) as (port, envoy),
         ):
             ports, sessions = {"direct": running.port, "routed": port}, (running.process.pid, envoy)
             return _compare(ports, sessions, body, rounds=rounds, seconds=seconds, rate=rate)
@@ -123,14 +123,24 @@ def _told(name: str, paced: list[_Block], full: list[_Block]) -> Figures:
     }
 
 
+def _in_a_rollout(server: int) -> Split:
+    return Split(stable=backend("aaaaaaaa", server), candidate=backend("bbbbbbbb", server), weight=25)
+
+
 @contextmanager
-def _routed(folder: Path, server: int) -> Iterator[tuple[int, int]]:
-    """With Envoy before the server at a port; gives its port and its session."""
+def routed(folder: Path, split: Split, *, observer: tuple[int, int] | None = None) -> Iterator[tuple[int, int]]:
+    """With Envoy before the servers of `split`; gives its port and its session.
+
+    Args:
+        folder: for its files.
+        split: who gets which requests.
+        observer: ports of the observer, of gRPC and of its counts, where the split names one.
+    """
     ports = {port: free_port() for port in (HTTP_PORT, GRPC_PORT, STATUS_PORT, ADMIN_PORT)}
-    split = Split(stable=_backend("aaaaaaaa", server), candidate=_backend("bbbbbbbb", server), weight=25)
+    clusters = clusters_file(split, namespace="ml", domain="cluster.local")
     files = {
         BOOTSTRAP_FILE: bootstrap(),
-        CLUSTERS_FILE: clusters_file(split, namespace="ml", domain="cluster.local"),
+        CLUSTERS_FILE: clusters if observer is None else _with_observer(clusters, *observer),
         ROUTES_FILE: routes_file(split, sticky_header=None),
     }
     for name, content in files.items():
@@ -147,16 +157,25 @@ def _routed(folder: Path, server: int) -> Iterator[tuple[int, int]]:
             preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),  # noqa: PLW1509 - no threads here
         )
     try:
-        _until_ready(envoy, ports[STATUS_PORT], folder / "log")
+        until_ready(envoy, ports[STATUS_PORT], folder / "log")
         yield ports[HTTP_PORT], envoy.pid
     finally:
         envoy.kill()
         envoy.wait()
 
 
-def _backend(revision: str, port: int) -> Backend:
+def backend(revision: str, port: int) -> Backend:
+    """A revision whose only pod is a server on `port` of this machine."""
     health = Health(port=port, path="/v2/health/ready")
     return Backend(revision, f"m-{revision}", http_port=port, grpc_port=None, health=health, timeout=30.0)
+
+
+def _with_observer(clusters: dict[str, Any], grpc_port: int, port: int) -> dict[str, Any]:
+    (found,) = (one for one in clusters["resources"] if one["name"].endswith("-observer"))
+    endpoint = found["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
+    endpoint["address"]["socket_address"] = {"address": "127.0.0.1", "port_value": grpc_port}
+    endpoint["health_check_config"]["port_value"] = port
+    return clusters
 
 
 def _here(content: dict[str, Any], split: Split, folder: Path, ports: dict[int, int]) -> str:
@@ -169,15 +188,16 @@ def _here(content: dict[str, Any], split: Split, folder: Path, ports: dict[int, 
     return text
 
 
-def _until_ready(envoy: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Wait until what listens there says that it is."""
     deadline = time.monotonic() + _STARTED_WITHIN
-    while time.monotonic() < deadline and envoy.poll() is None:
+    while time.monotonic() < deadline and process.poll() is None:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{READY_PATH}", timeout=1):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
-    raise RuntimeError(f"Envoy does not get ready:\n{log.read_text()[-2000:]}")
+    raise RuntimeError(f"it does not get ready:\n{log.read_text()[-2000:]}")
 
 
 def _made(folder: Path) -> Path:

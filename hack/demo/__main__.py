@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from hack.demo import drift, rollout
+from hack.demo import drift, nights, rollout
 from hack.demo.kubectl import NotInTimeError
 from hack.demo.load import ClusterLoad
 from hack.demo.stage import NAMESPACE, Stage, must, perform
@@ -186,6 +186,7 @@ def main() -> int:
         rollouts.play()
         rollouts.report()
         drift.Drift(stage).play_short()
+        nights.Nights(stage).play()
         stage.report(
             (
                 f"kubectl -n {NAMESPACE} get mdep",
@@ -194,6 +195,7 @@ def main() -> int:
                 f"kubectl -n {NAMESPACE} port-forward service/iris 8080:80 &",
                 "curl localhost:8080/v1/models/iris:predict -d '{\"instances\": [[5.1, 3.5, 1.4, 0.2]]}'",
                 *drift.COMMANDS[:1],
+                f"modelway batch status credit --namespace {NAMESPACE}",
                 *rollout.COMMANDS,
             )
         )

@@ -17,11 +17,10 @@ from typing import Any, Final
 
 import httpx
 import numpy as np
-import obstore
 import pyarrow as pa
+from hack.demo.lake import SMALL, Lake
 from hack.demo.stage import NAMESPACE, Stage, must, perform
 from kubernetes import config
-from obstore.store import S3Store
 from pyarrow import parquet
 
 _NAME: Final = "iris"
@@ -30,10 +29,8 @@ _FILES: Final = 8
 _SHARDS, _AT_ONCE = 8, 4
 _FEATURES: Final = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 _DAY, _KILLED_DAY = "2026-11-20", "2026-11-21"
-_PREFIX: Final = "demo-batch"
 _REQUEST_ROWS: Final = 10_000
 _DEADLINE: Final = 300.0
-_SMALL: Final = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "768Mi"}}
 
 
 class Batch:
@@ -42,14 +39,7 @@ class Batch:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._kubectl = stage.kubectl
-        self._store = S3Store(
-            "models",
-            endpoint=stage.environment["AWS_ENDPOINT_URL"],
-            access_key_id=stage.environment["AWS_ACCESS_KEY_ID"],
-            secret_access_key=stage.environment["AWS_SECRET_ACCESS_KEY"],
-            region=stage.environment["AWS_REGION"],
-            client_options={"allow_http": True},
-        )
+        self._lake = Lake(stage, "demo-batch")
 
     def play(self) -> None:
         """All of it, as steps of the stage."""
@@ -64,27 +54,24 @@ class Batch:
 
     def _upload(self) -> str:
         self._stage.train(_NAME, ("2",))
-        self._clear()
+        self._lake.clear()
         rng = np.random.default_rng(0)
         size = _ROWS // _FILES
         for number in range(_FILES):
             rows = rng.uniform((4, 2, 1, 0), (8, 4.5, 7, 2.5), (size, 4)).astype(np.float32)
             columns = {name: rows[:, index] for index, name in enumerate(_FEATURES)}
             table = pa.table({"id": np.arange(number * size, (number + 1) * size)} | columns)
-            file = io.BytesIO()
-            parquet.write_table(table, file, row_group_size=size // 4)
-            for day in (_DAY, _KILLED_DAY):
-                obstore.put(self._store, f"{_PREFIX}/in/dt={day}/{number}.parquet", file.getvalue())
+            paths = [f"in/dt={day}/{number}.parquet" for day in (_DAY, _KILLED_DAY)]
+            self._lake.put(table, *paths, rows_per_group=size // 4)
             if number == 0:
-                parquet.write_table(table.slice(0, 1000), small := io.BytesIO())
-                obstore.put(self._store, f"{_PREFIX}/small/rows.parquet", small.getvalue())
+                self._lake.put(table.slice(0, 1000), "small/rows.parquet", rows_per_group=1000)
         return f"{_ROWS:,} rows in {_FILES} files"
 
     def _deploy(self) -> str:
         self._end_runs()
         self._stage.fresh_namespace()
-        lake, secret = f"s3://models/{_PREFIX}", {"name": "s3"}
-        usual = {"credentialsSecretRef": secret, "resources": _SMALL}
+        lake, secret = self._lake.uri, {"name": "s3"}
+        usual = {"credentialsSecretRef": secret, "resources": SMALL}
         nightly = {
             "name": "nightly",
             "input": {"uri": f"{lake}/in/dt={{date}}/"},
@@ -105,7 +92,7 @@ class Batch:
                 "metadata": {"name": _NAME},
                 "spec": {
                     "model": {"uri": f"s3://models/{_NAME}/2/", "version": "2", "credentialsSecretRef": secret},
-                    "serving": {"replicas": 1, "resources": _SMALL},
+                    "serving": {"replicas": 1, "resources": SMALL},
                     "batchJobs": [nightly | usual, minutely | usual],
                 },
             }
@@ -119,11 +106,11 @@ class Batch:
         seconds = self._ran(_DAY)
         last = self._last_run("nightly")
         must(last["rows"] == _ROWS and last["failedRows"] == 0, f"not all rows were answered: {last}")
-        must(self._read(f"out/dt={_DAY}/_SUCCESS").startswith(b"sha256:"), "there is no _SUCCESS")
+        must(self._lake.read(f"out/dt={_DAY}/_SUCCESS").startswith(b"sha256:"), "there is no _SUCCESS")
         return f"{_ROWS:,} rows in {seconds:.0f} s, {last['rowsPerCoreSecond']:,} rows per core-second"
 
     def _compare(self) -> str:
-        scored = self._answers(_DAY)
+        scored = self._lake.answers(_DAY)
         must(len(scored) == _ROWS, f"{len(scored)} rows in the output")
         ids = scored.column("id").to_numpy()
         must(bool((np.sort(ids) == np.arange(_ROWS)).all()), "rows are missing or doubled")
@@ -131,7 +118,7 @@ class Batch:
         given[ids] = scored.column("prediction").to_numpy()
         rows = np.empty((_ROWS, len(_FEATURES)), np.float32)
         for number in range(_FILES):
-            table = parquet.read_table(io.BytesIO(self._read(f"in/dt={_DAY}/{number}.parquet")))
+            table = parquet.read_table(io.BytesIO(self._lake.read(f"in/dt={_DAY}/{number}.parquet")))
             rows[table.column("id").to_numpy()] = np.column_stack([table.column(name) for name in _FEATURES])
         began = time.monotonic()
         online = self._online(rows)
@@ -140,9 +127,9 @@ class Batch:
         return f"{_ROWS:,} answers equal, online ones in {time.monotonic() - began:.0f} s"
 
     def _run_again(self) -> str:
-        before = self._parts(_DAY)
+        before = self._lake.parts(_DAY)
         seconds = self._ran(_DAY)
-        must(self._parts(_DAY) == before, "parts have changed")
+        must(self._lake.parts(_DAY) == before, "parts have changed")
         return f"nothing scored, {seconds:.0f} s for pods to begin and to look"
 
     def _run_killed(self) -> str:
@@ -156,7 +143,7 @@ class Batch:
             stop.set()
             killer.join()
         must(bool(killed), "no pod could be killed while it scored")
-        must(_bytes(self._parts(_KILLED_DAY)) == _bytes(self._parts(_DAY)), "the bytes differ")
+        must(_bytes(self._lake.parts(_KILLED_DAY)) == _bytes(self._lake.parts(_DAY)), "the bytes differ")
         return f"{killed[0]} killed; {_SHARDS} parts, the same bytes"
 
     def _kill(self, killed: list[str], stop: threading.Event) -> None:
@@ -232,21 +219,6 @@ class Batch:
             seconds=_DEADLINE,
             show=("get", "jobs,pods"),
         )
-
-    def _answers(self, day: str) -> pa.Table:
-        parts = [self._read(f"out/dt={day}/{part['path']}") for part in self._parts(day)]
-        return pa.concat_tables([parquet.read_table(io.BytesIO(part)) for part in parts])
-
-    def _parts(self, day: str) -> list[dict[str, Any]]:
-        parts: list[dict[str, Any]] = json.loads(self._read(f"out/dt={day}/_manifest.json"))["parts"]
-        return parts
-
-    def _read(self, path: str) -> bytes:
-        return bytes(obstore.get(self._store, f"{_PREFIX}/{path}").bytes())
-
-    def _clear(self) -> None:
-        for page in obstore.list(self._store, prefix=_PREFIX):
-            obstore.delete(self._store, [entry["path"] for entry in page])
 
     def _status(self) -> dict[str, Any]:
         status: dict[str, Any] = self._kubectl.get("mdep", _NAME).get("status", {})

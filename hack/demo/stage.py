@@ -55,11 +55,9 @@ class Stage:
         self.kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s3"}, "stringData": values})
         return NAMESPACE
 
-    def train(self, name: str, versions: Iterable[str]) -> Path:
-        """Run `examples/<name>/train.py` and upload the versions to `s3://models/<name>/`; gives their folder."""
-        models = ROOT / ".local" / "demo" / name
-        subprocess.run([sys.executable, ROOT / "examples" / name / "train.py", "--out", models], check=True)
-        store = S3Store(
+    def store(self) -> S3Store:
+        """The bucket `models`."""
+        return S3Store(
             "models",
             endpoint=self.environment["AWS_ENDPOINT_URL"],
             access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
@@ -67,6 +65,12 @@ class Stage:
             region=self.environment["AWS_REGION"],
             client_options={"allow_http": True},
         )
+
+    def train(self, name: str, versions: Iterable[str]) -> Path:
+        """Run `examples/<name>/train.py` and upload the versions to `s3://models/<name>/`; gives their folder."""
+        models = ROOT / ".local" / "demo" / name
+        subprocess.run([sys.executable, ROOT / "examples" / name / "train.py", "--out", models], check=True)
+        store = self.store()
         for version in versions:
             for file in sorted((models / version).iterdir()):
                 obstore.put(store, f"{name}/{version}/{file.name}", file.read_bytes())

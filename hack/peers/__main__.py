@@ -1,20 +1,21 @@
-"""`python -m hack.peers [GROUP…]`: install the peers, and print where they are; all groups when none is named."""
+"""`python -m hack.peers [GROUP…]`: install the peers, and print where they are; all servers when none is named."""
 
 import argparse
 import sys
 
 from hack.local.progress import Progress
 
-from . import GROUPS, PeersError, ensure, environment
+from . import ENGINES, GROUPS, PeersError, ensure, environment
 
 
 def main() -> int:
     """The command line. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m hack.peers", description="Install the peers of modelway's server.")
-    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}; left out: all")
+    parser = argparse.ArgumentParser(prog="python -m hack.peers", description="Install the peers of modelway.")
+    known = [*GROUPS, ENGINES]
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(known)}; left out: all servers")
     groups = parser.parse_args().groups or GROUPS
-    if unknown := [group for group in groups if group not in GROUPS]:
-        parser.error(f"there is no group {unknown[0]}; there are {', '.join(GROUPS)}")
+    if unknown := [group for group in groups if group not in known]:
+        parser.error(f"there is no group {unknown[0]}; there are {', '.join(known)}")
     try:
         ensure(groups, Progress())
     except PeersError as error:

@@ -1,7 +1,8 @@
 """One environment for each group of peers, made by uv from the lock.
 
 An environment's name holds a hash of what it was made from, the lock and the Python, so a changed lock makes a new one
-and an old one is never taken for it; a mark is written last, so a killed install is done again.
+and an old one is never taken for it; a mark is written last, so a killed install is done again. The engines of batch
+runs have a lock of their own (`engines/`).
 """
 
 import hashlib
@@ -20,6 +21,9 @@ PROJECT = Path(__file__).resolve().parent
 BASE_PYTHON = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
 """The Python that runs this, outside of its environment: who is compared with us has the same."""
 GROUPS = ("kserve", "mlserver", "web", "triton")
+"""The servers that modelway's is compared with."""
+ENGINES = "engines"
+"""The engines that batch runs are compared with."""
 _MARK = "modelway-complete"
 
 
@@ -29,7 +33,7 @@ class PeersError(Exception):
 
 def environment(group: str) -> Path:
     """Where the group's environment is, or will be once installed."""
-    lock = b"".join((PROJECT / name).read_bytes() for name in ("pyproject.toml", "uv.lock"))
+    lock = b"".join((_project(group) / name).read_bytes() for name in ("pyproject.toml", "uv.lock"))
     made_from = lock + f"{BASE_PYTHON} {sys.version}".encode()
     return cache_directory() / f"peers-{group}-{hashlib.sha256(made_from).hexdigest()[:8]}"
 
@@ -62,7 +66,7 @@ def _install(program: str, group: str, say: Say) -> None:
     say(f"installing the peers' group {group} into {target} (a minute or two the first time) …")
     # `--active` would take the caller's environment; the variable names ours.
     environ = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    command = [program, "sync", "--frozen", "--project", str(PROJECT), "--no-default-groups", "--group", group]
+    command = [program, "sync", "--frozen", "--project", str(_project(group)), "--no-default-groups", "--group", group]
     command += ["--python", str(BASE_PYTHON), "--compile-bytecode"]
     ended = subprocess.run(
         command,
@@ -74,6 +78,10 @@ def _install(program: str, group: str, say: Say) -> None:
     if ended.returncode:
         raise PeersError(f"installing the peers' group {group} failed:\n{ended.stderr.strip()[-2000:]}")
     (target / _MARK).touch()
+
+
+def _project(group: str) -> Path:
+    return PROJECT / ENGINES if group == ENGINES else PROJECT
 
 
 def uv() -> str:

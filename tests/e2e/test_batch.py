@@ -12,6 +12,7 @@ from hack.demo.kubectl import Kubectl
 from pyarrow import parquet
 
 from modelway.cli import main
+from modelway.profiling import profile
 from support.deployments import SMALL, Bucket, Object, condition, status_of
 from support.gated_s3 import gated_s3
 from support.nights import ROWS_PER_SHARD, Killer, Nights
@@ -90,6 +91,24 @@ def test_a_day_is_scored_by_a_pod_for_each_shard_and_told(kubectl, lake, iris, m
     model, rows = iris
     assert table.column("id").to_pylist() == list(range(ROWS))
     assert table.column("prediction").to_pylist() == model.predict(np.resize(rows, (ROWS, 4))).tolist()
+
+
+def test_a_night_whose_rows_are_not_as_usual_is_told(kubectl, lake, iris, onnx_bytes, monkeypatch) -> None:
+    rows = np.resize(iris[1], (ROWS, 4))
+    reference = profile({name: rows[:, index] - (index == 2) for index, name in enumerate(FEATURES)}).record()
+    lake.put("known/model.onnx", onnx_bytes)
+    lake.put("known/modelway.json", json.dumps({"featureNames": FEATURES, "reference": reference}).encode())
+    body = scored(lake, "unusual", shards=2)
+    body["spec"]["model"]["uri"] = lake.uri("known/")
+    kubectl.apply(body)
+    until(kubectl, "unusual", "there is a CronJob", lambda: status_of(kubectl, "unusual").get("batchJobs"))
+    result = call(kubectl, monkeypatch, "run", "unusual", "--date=2026-11-20", "--wait")
+    assert result.exit_code == 0, result.output
+    until(kubectl, "unusual", "it is told", lambda: condition(kubectl, "unusual", "BatchInputDrift"))
+    assert condition(kubectl, "unusual", "BatchInputDrift")["status"] == "True"
+    inputs = last_run(kubectl, "unusual")["inputs"]
+    assert (inputs["features"], inputs["driftedFeatures"], inputs["worst"][0]["name"]) == (4, 1, "petal_length")
+    assert "petal_length (PSI" in call(kubectl, monkeypatch, "status", "unusual").output
 
 
 def test_a_run_that_cannot_be_done_is_told_by_its_cause(kubectl, lake, monkeypatch) -> None:

@@ -17,10 +17,12 @@ import yaml
 from hack.demo.kubectl import Kubectl
 from hack.demo.load import ClusterLoad
 
-from support.deployments import Bucket, ask, wait_until_serving
+from modelway.profiling.profiles import profile
+from support.deployments import Bucket, ask, condition, status_of, wait_until_serving
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _FLOWER = [5.1, 3.5, 1.4, 0.2]
+_NAMES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +72,14 @@ def _under_load(kubectl: Kubectl, environment: dict[str, str], name: str, update
     return counts
 
 
+def _put(bucket: Bucket, folder: str, model: Any) -> str:
+    """Upload a model as examples/flask reads it; the folder's URI."""
+    stream = io.BytesIO()
+    joblib.dump(model, stream)
+    bucket.put(f"{folder}model.joblib", stream.getvalue())
+    return bucket.uri(folder)
+
+
 def test_flask_serves_a_fetched_model_and_is_updated_without_a_lost_request(
     kubectl: Kubectl,
     bucket: Bucket,
@@ -78,10 +88,7 @@ def test_flask_serves_a_fetched_model_and_is_updated_without_a_lost_request(
     iris: tuple[Any, np.ndarray],
 ) -> None:
     model, rows = iris
-    stream = io.BytesIO()
-    joblib.dump(model, stream)
-    uris = {version: bucket.put(f"flask/{version}/model.joblib", stream.getvalue()) for version in ("1", "2")}
-    folders = {version: uri.rpartition("/")[0] + "/" for version, uri in uris.items()}
+    folders = {version: _put(bucket, f"flask/{version}/", model) for version in ("1", "2")}
     manifest = _example("flask", images["flask"])
     manifest["spec"]["model"]["uri"] = folders["1"]
     kubectl.apply(manifest)
@@ -107,3 +114,69 @@ def test_fastapi_brings_its_own_model_and_is_updated_without_a_lost_request(
     assert counts["failed"] == 0, counts
     assert counts["requests"] >= 1500, counts
     assert ask(kubectl, "fastapi", "/predict", {"rows": [_FLOWER]})["version"] == "2"
+
+
+def test_what_flask_is_asked_is_observed_and_a_killed_observer_costs_no_request(
+    kubectl: Kubectl,
+    bucket: Bucket,
+    environment: dict[str, str],
+    images: dict[str, str],
+    iris: tuple[Any, np.ndarray],
+) -> None:
+    model, rows = iris
+    usual = rows[np.random.default_rng(1).integers(0, len(rows), 5000)]
+    folder = _put(bucket, "observed/1/", model)
+    reference = profile(dict(zip(_NAMES, usual.T, strict=True))).record()
+    bucket.put("observed/1/modelway.json", json.dumps({"featureNames": _NAMES, "reference": reference}).encode())
+    manifest = _example("flask", images["flask"])
+    manifest["metadata"]["name"] = "observed"
+    manifest["spec"]["model"]["uri"] = folder
+    manifest["spec"]["traffic"] = {"router": "Envoy"}
+    observe = {"requestPath": "/rows/*", "responsePath": "/classes/*"}
+    manifest["spec"]["monitoring"] = {"window": "15s", "minRows": 100, "observe": observe}
+    kubectl.apply(manifest)
+    wait_until_serving(kubectl, "observed", version="1")
+
+    def told(kind: str) -> str:
+        return str(condition(kubectl, "observed", kind).get("status"))
+
+    def asked_about(rows: np.ndarray) -> None:
+        for part in np.array_split(rows, 12):
+            ask(kubectl, "observed", "/predict", {"rows": part.tolist()})
+
+    def waited(what: str, holds: Any) -> None:
+        kubectl.wait(what, holds, seconds=240, show=("get", "mdep", "observed", "--output=yaml"))
+
+    def is_quiet() -> bool:
+        asked_about(usual[:600])
+        return told("DataDrift") == told("DataQualityIssue") == "False"
+
+    waited("the inputs are as usual", is_quiet)
+    assert status_of(kubectl, "observed")["monitoring"]["reference"] == {"source": "Model", "features": 4}
+
+    shifted = usual + np.float32([0.0, 0.0, 3.0, 0.0])
+
+    def drifts() -> bool:
+        asked_about(shifted[:600])
+        return told("DataDrift") == "True"
+
+    waited("DataDrift", drifts)
+    assert "petal_length (PSI" in condition(kubectl, "observed", "DataDrift")["message"]
+    assert told("Ready") == "True"
+
+    (observer,) = kubectl.list("pods", "modelway.dev/name=observed,app.kubernetes.io/component=model-observer")
+    load = ClusterLoad(
+        kubectl,
+        name="load-observed",
+        image=environment["SERVER_IMAGE"],
+        url=f"http://observed.{kubectl.namespace}/predict",
+        body={"rows": [_FLOWER]},
+        rate=40,
+        seconds=20,
+    )
+    load.started()
+    kubectl.run("delete", "pod", observer["metadata"]["name"], "--force", "--grace-period=0", "--wait=false")
+    counts = load.finish()
+    load.stop()
+    assert counts["failed"] == 0, counts
+    assert counts["requests"] >= 500, counts

@@ -23,6 +23,7 @@ def judged(kubectl: Kubectl, bucket: Bucket, onnx_bytes: bytes) -> str:
     """A model that answers with prediction ids."""
     resource = model_deployment(NAME, bucket.put("judged.onnx", onnx_bytes), replicas=2)
     quality = {"metric": "accuracy", "min": 0.9, "minLabels": ROWS, "windows": 2, "window": "10s"}
+    quality["slices"] = [{"name": "country", "values": ["DE", "FR"]}]
     resource["spec"]["monitoring"] = {"window": "10s", "quality": quality}
     kubectl.apply(resource)
     wait_until_serving(kubectl, NAME)
@@ -42,12 +43,12 @@ def predicted(kubectl: Kubectl, rows: int = 1) -> dict[str, Any]:
     return {"id": answer.get("id", ""), "labels": answer["outputs"][0]["data"]}
 
 
-def labelled(kubectl: Kubectl, *, right: bool) -> None:
+def labelled(kubectl: Kubectl, *, right: bool, **slices: str) -> None:
     """Predictions whose labels come at once."""
     answer = predicted(kubectl, ROWS)
     labels = [label if right else (label + 1) % 3 for label in answer["labels"]]
-    told = ask(kubectl, NAME, FEEDBACK, {"id": answer["id"], "label": labels})
-    assert told["accepted"] == ROWS, told
+    told = ask(kubectl, NAME, FEEDBACK, {"id": answer["id"], "label": labels, "slices": slices})
+    assert (told["accepted"], told["unsliced"]) == (ROWS, 0), told
 
 
 def holds(kubectl: Kubectl, *, right: bool) -> str:
@@ -66,6 +67,19 @@ def test_labels_decide_whether_the_model_is_degraded_and_it_stays_ready(kubectl:
     waited(kubectl, "it is well again", lambda: holds(kubectl, right=True) == "False")
     events = kubectl.list("events", "")
     assert any(event["reason"] == "BeyondLimit" for event in events)
+
+
+def test_a_slice_that_is_bad_by_itself_is_named(kubectl: Kubectl, judged: str) -> None:
+    def said(*, right: bool) -> str:
+        labelled(kubectl, right=True, country="FR")
+        labelled(kubectl, right=right, country="DE")
+        found = condition(kubectl, judged, "PerformanceDegraded")
+        return f"{found.get('status')}: {found.get('message')}"
+
+    waited(kubectl, "it is named", lambda: 'country is "DE" is beyond its limit, min 0.9' in said(right=False))
+    quality = kubectl.get("mdep", judged)["status"]["monitoring"]["quality"]
+    assert [(one["name"], one["value"]) for one in quality["slices"]] == [("country", "DE")]
+    waited(kubectl, "it is well again", lambda: said(right=True).startswith("False: "))
 
 
 def test_a_label_of_one_pod_is_taken_by_any_and_forged_ones_by_none(kubectl: Kubectl, judged: str) -> None:

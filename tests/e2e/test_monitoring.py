@@ -30,7 +30,13 @@ def watched(kubectl: Kubectl, bucket: Bucket, onnx_bytes: bytes, usual: np.ndarr
     bucket.put(f"{NAME}/1/model.onnx", onnx_bytes)
     bucket.put(f"{NAME}/1/modelway.json", json.dumps(described).encode())
     resource = model_deployment(NAME, bucket.uri(f"{NAME}/1/"), version="1", replicas=2)
-    resource["spec"]["monitoring"] = {"window": f"{WINDOW}s", "minRows": 100, "slo": {"errorRate": "1%"}}
+    rhythm = {"seasonality": "HourOfWeek", "timeZone": "Europe/Madrid"}
+    resource["spec"]["monitoring"] = {
+        "window": f"{WINDOW}s",
+        "minRows": 100,
+        "slo": {"errorRate": "1%"},
+        "reference": rhythm,
+    }
     kubectl.apply(resource)
     wait_until_serving(kubectl, NAME, version="1")
     waited(kubectl, "the first round is over", lambda: kept(kubectl))
@@ -76,6 +82,16 @@ def test_every_row_counts_once_although_a_pod_ends_before_its_window_does(
     waited(kubectl, "all rows are counted", lambda: counted(kubectl) == before + ROWS)
     wait_until_serving(kubectl, NAME, version="1")
     assert kept(kubectl)["totals"][1] == 0, "a gap"
+
+
+def test_hours_of_the_week_are_being_learnt_and_kept(kubectl: Kubectl, watched: str) -> None:
+    def seasonality() -> Any:
+        return status_of(kubectl, watched)["monitoring"].get("reference", {}).get("seasonality")
+
+    told = waited(kubectl, "seasonality is told", seasonality)
+    assert (told["state"], told["features"]) == ("Learning", 0)
+    season = kept(kubectl)["inputs"]["season"]
+    assert (season["clock"], len(season["places"])) == ("Europe/Madrid", len(NAMES))
 
 
 def test_a_shifted_feature_is_told_by_its_name_and_the_model_stays_ready(

@@ -32,7 +32,18 @@ def own(**more):
     return {"name": "own", "prometheus": {"good": good, "total": total, "maxIncrease": "1%"} | more}
 
 
+def observed(**changes):
+    """A spec with an image of the user's own that is observed, changed."""
+    given = {"serving": {"container": IMAGE}, "traffic": {"router": "Envoy"}, "monitoring": {"observe": {}}}
+    return wrong(**given | changes)
+
+
 QUALITY = {"quality": {"metric": "accuracy", "min": 0.5}}
+
+
+def sliced(*slices, metric="accuracy"):
+    """The usual spec with labels that are judged by slice."""
+    return wrong(monitoring={"quality": {"metric": metric, "min": 0.5, "slices": list(slices)}})
 
 
 def labelled(**more):
@@ -71,6 +82,72 @@ TABLE = {
         wrong(monitoring={"reference": {"learnFor": "5s"}}),
         "spec.monitoring.reference.learnFor",
         "from 1m to 2160h",
+    ),
+    "hours of the week in long windows": (
+        wrong(monitoring={"window": "2h", "reference": {"seasonality": "HourOfWeek"}}),
+        "spec.monitoring.window",
+        "at most 1h, or no reference.seasonality",
+    ),
+    "another rhythm": (
+        wrong(monitoring={"reference": {"seasonality": "Monthly"}}),
+        "spec.monitoring.reference.seasonality",
+        "Unsupported value",
+    ),
+    "a slice that is called as a column": (
+        sliced({"name": "label", "values": ["a"]}),
+        "spec.monitoring.quality.slices[0].name",
+        "call it otherwise",
+    ),
+    "a slice without values": (
+        sliced({"name": "country", "values": []}),
+        "spec.monitoring.quality.slices[0].values",
+        "at least 1 items",
+    ),
+    "a slice that is all others": (
+        sliced({"name": "country", "values": ["OTHER"]}),
+        "spec.monitoring.quality.slices[0].values",
+        "OTHER stands for all that are not named",
+    ),
+    "a slice with a value twice": (
+        sliced({"name": "country", "values": ["DE", "DE"]}),
+        "spec.monitoring.quality.slices[0].values[1]",
+        "Duplicate value",
+    ),
+    "a slice that is there twice": (
+        sliced({"name": "country", "values": ["DE"]}, {"name": "country", "values": ["FR"]}),
+        "spec.monitoring.quality.slices[1]",
+        "Duplicate value",
+    ),
+    "a slice with the other limit": (
+        sliced({"name": "country", "values": ["DE"], "max": 0.5}),
+        "spec.monitoring.quality.slices",
+        "give min for a metric that should be high",
+    ),
+    "slices of AUC": (
+        sliced({"name": "country", "values": ["DE"]}, metric="auc"),
+        "spec.monitoring.quality.slices",
+        "give another metric, or no slices",
+    ),
+    "observing the built-in server": (
+        observed(serving={}),
+        "spec.monitoring.observe",
+        "the built-in server counts by itself",
+    ),
+    "observing without routers": (observed(traffic=None), "spec.monitoring.observe", "set traffic.router: Envoy"),
+    "observing past routers": (
+        observed(traffic={"router": "Service"}),
+        "spec.monitoring.observe",
+        "set traffic.router: Envoy",
+    ),
+    "observing gRPC": (
+        observed(serving={"container": {**IMAGE, "protocol": "GRPC"}}),
+        "spec.monitoring.observe",
+        "leave it out with protocol: GRPC",
+    ),
+    "a path that is no JSON Pointer": (
+        observed(monitoring={"observe": {"requestPath": "instances"}}),
+        "spec.monitoring.observe.requestPath",
+        "should match",
     ),
     "monitoring of nothing": (
         wrong(serving=None, batchJobs=[BATCH], monitoring={}),
@@ -446,6 +523,11 @@ GOOD = {
             ],
             "hostnames": ["fraud.example.com", "*.models.example.com"],
         }
+    },
+    "an image that is observed by the routers of a rollout": {
+        "serving__container": IMAGE,
+        "rollout": {"steps": [FIVE], "checks": [ERRORS]},
+        "monitoring": {"observe": {"requestPath": "", "responsePath": "/0/score", "share": "12.5%"}},
     },
     "https with a query": {"model__uri": "https://host/m.onnx?token=a@b"},
 }

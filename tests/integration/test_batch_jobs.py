@@ -190,12 +190,17 @@ def test_a_run_is_told_from_its_beginning_to_its_end_and_then_nothing_is_written
     first, second = pods_of(namespace, job)
     end(namespace, first, 0, shard=0, rows=500)
     deployed.wait(lambda status: entry_of(status)["activeRun"]["succeededShards"] == 1, what="one shard is done")
-    totals = {"rows": 1000, "failedRows": 2, "rowsPerCoreSecond": 70, "output": "s3://scores/"}
+    income = {"name": "income", "psi": "0.83", "drifted": True}
+    issue = {"name": "income", "kind": "Missing"}
+    inputs = {"features": 6, "driftedFeatures": 1, "worst": [income], "issues": [issue]}
+    totals = {"rows": 1000, "failedRows": 2, "rowsPerCoreSecond": 70, "output": "s3://scores/", "inputs": inputs}
     end(namespace, second, 0, shard=1, rows=500, complete=True, run=totals)
     last = entry_of(deployed.wait(lambda status: entry_of(status).get("lastRun"), what="it has ended"))["lastRun"]
     assert (last["result"], last["rows"], last["failedRows"]) == ("Succeeded", 1000, 2)
     assert last["output"] == "s3://scores/dt=2026-11-20/"
+    assert last["inputs"] == inputs
     assert deployed.condition("BatchFailed") == ("False", "AsExpected")
+    assert deployed.condition("BatchInputDrift") == ("True", "InputsDrifted")
     mark = namespace.rest(seconds=3)
     assert namespace.writes(mark) == []
     assert len(events(namespace, "BatchSucceeded")) == 1

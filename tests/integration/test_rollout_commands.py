@@ -6,8 +6,8 @@ import pytest
 from hack.local import binaries
 
 from modelway.api.kinds import CONTROLLER_REVISION
-from modelway.cli.rollout.errors import Conflict, NotFound
-from modelway.cli.rollout.kubectl import Kubectl
+from modelway.cli.errors import Conflict, NotFound
+from modelway.cli.kubectl import Kubectl
 from support.cluster import spec_of
 from support.rollouts import CANDIDATE, CHECKS, STABLE, STEPS, promoted, rejected, under_way
 from support.shell import Shell, say

@@ -26,6 +26,8 @@ class MemoryStore:
     Args:
         honours: whether `create` lets only one win.
 
+    `before` is called before each read and write of whole objects, `before_write` before writes.
+
     """
 
     def __init__(self, *, honours: bool = True) -> None:
@@ -36,14 +38,18 @@ class MemoryStore:
         self.kill_after_effect = False
         self.writes = 0
         self.before_write: Callable[[str], None] = lambda _key: None
+        self.before: Callable[[], None] = lambda: None
 
     def list(self, prefix: str) -> list[Stored]:
+        self.before()
         return [self._stored(key) for key in sorted(self.objects) if key.startswith(prefix)]
 
     def find(self, key: str) -> Stored | None:
+        self.before()
         return self._stored(key) if key in self.objects else None
 
     def get(self, key: str) -> bytes | None:
+        self.before()
         return self.objects.get(key)
 
     def read(self, stored: Stored, start: int, stop: int) -> bytes:
@@ -78,6 +84,7 @@ class MemoryStore:
         return Stored(key, len(content), hashlib.md5(content).hexdigest())
 
     def _write(self, key: str, content: bytes | None) -> None:
+        self.before()
         self.before_write(key)
         self.writes += 1
         dies = self.kill_at is not None and self.writes >= self.kill_at

@@ -132,15 +132,15 @@ def pod(
     return {"metadata": metadata, "status": status}
 
 
-def router_pod(name: str) -> Object:
-    """A router's pod that has just been made."""
+def router_pod(name: str, labels: Mapping[str, str] | None = None) -> Object:
+    """A router's pod that has just been made; with labels, another pod that serves no revision."""
     metadata: Object = {
         "name": name,
         "namespace": NAMESPACE,
         "uid": f"uid-of-{name}",
         "resourceVersion": "1",
         "creationTimestamp": "2026-11-21T12:00:00Z",
-        "labels": child_labels(NAME) | router_selector(NAME),
+        "labels": child_labels(NAME) | dict(labels or router_selector(NAME)),
     }
     return {"metadata": metadata, "status": {"phase": "Pending", "conditions": [{"type": "Ready", "status": "False"}]}}
 

@@ -118,6 +118,8 @@ class Envoy:
         self.starts_with = BOOTSTRAP_FILE
         self.without_pods: set[str] = set()
         """Revisions of which DNS knows no pod. (For names of this ending resolvers answer so at once: RFC 7686.)"""
+        self.observer: tuple[int, int] | None = None
+        """Ports of the observer: gRPC, and where it is asked whether it is well."""
         self._given = 0
         self._process: subprocess.Popen[bytes] | None = None
         self.session: aiohttp.ClientSession
@@ -128,7 +130,7 @@ class Envoy:
 
     def give(self, split: Split, *, sticky_header: str | None = None) -> Versions:
         """Put the files of `split` in the folder, as the kubelet does; gives what Envoy is to report."""
-        clusters = clusters_file(split, namespace="ml", domain="cluster.local")
+        clusters = self._with_observer(clusters_file(split, namespace="ml", domain="cluster.local"))
         routes = routes_file(split, sticky_header=sticky_header)
         self._given += 1
         inner = self.folder / f"..{self._given}"
@@ -146,6 +148,18 @@ class Envoy:
         (fresh := self.folder / "..data_tmp").symlink_to(inner.name)
         fresh.rename(self.folder / "..data")
         return Versions(clusters["version_info"], routes["version_info"])
+
+    def _with_observer(self, clusters: dict[str, Any]) -> dict[str, Any]:
+        """The clusters with the observer where it is."""
+        for cluster in clusters["resources"]:
+            if cluster["name"].endswith("-observer") and self.observer is not None:
+                (within,) = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
+                within["endpoint"]["address"]["socket_address"] = {
+                    "address": "127.0.0.1",
+                    "port_value": self.observer[0],
+                }
+                within["endpoint"]["health_check_config"]["port_value"] = self.observer[1]
+        return clusters
 
     def _here(self, content: Mapping[str, Any], split: Split) -> str:
         text = json.dumps(content).replace(DIRECTORY, str(self.folder))

@@ -14,9 +14,8 @@ import numpy as np
 import orjson
 
 from modelway.api.names import pod_selector
-from modelway.api.observations import PATH
+from modelway.api.observations import INPUTS, PATH, REFERENCE
 from modelway.api.resource import ModelDeployment
-from modelway.plan.monitoring.documents import INPUTS, REFERENCE
 from modelway.plan.monitoring.packing import parts
 from modelway.plan.monitoring.readings import Layout, PodReading
 from modelway.plan.monitoring.rounds import Round, begun, carried
@@ -74,16 +73,18 @@ class Model:
             self.now += WINDOW
             self.watch = carried(self.watch, self._round())
 
-    def label(self, hour: int, *, right: int, wrong: int) -> None:
+    def label(self, hour: int, *, right: int, wrong: int, **slices: str) -> None:
         """Labels of predictions that were made so many hours after NOW."""
-        self.labels = self.labels or FeedbackCounts(3600.0, ("no", "yes"))
+        asked = self.monitoring["quality"].get("slices", ())
+        known = {one["name"]: tuple(one["values"]) for one in asked}
+        self.labels = self.labels or FeedbackCounts(3600.0, ("no", "yes"), known)
         at = NOW + timedelta(hours=hour)
         prediction = Prediction(BINARY, (class_mark("yes"),), (0.9,), class_mark("yes"))
         receipt = Receipt(STABLE, int(at.timestamp()), prediction)
         for label, times in (("yes", right), ("no", wrong)):
             for _ in range(times):
                 self.labels.answered([receipt])
-                self.labels.add(receipt, 0, (label, None), at.timestamp())
+                self.labels.add(receipt, 0, (label, None), at.timestamp(), slices)
 
     def look(self, *, after: timedelta) -> None:
         """A round much later, in which nobody has asked anything."""

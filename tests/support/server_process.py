@@ -1,4 +1,4 @@
-"""A real `modelway serve` process on a free port of loopback."""
+"""A real `modelway serve` process, or another that listens, on a free port of loopback."""
 
 import contextlib
 import json
@@ -21,20 +21,24 @@ class ServerProcess:
     """A running server and what it logs."""
 
     def __init__(
-        self, *arguments: str | Path, environ: dict[str, str] | None = None, termination: Path | None = None
+        self,
+        *arguments: str | Path,
+        environ: dict[str, str] | None = None,
+        termination: Path | None = None,
+        command: str = "serve",
     ) -> None:
         named = {"MODELWAY_TERMINATION_LOG": str(termination)} if termination else {}
         self.lines: list[dict[str, Any]] = []
         self.raw: list[str] = []
         self._logged = threading.Condition()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "modelway.cli", "serve", "--host", "127.0.0.1", "--port", "0", *map(str, arguments)],
+            [sys.executable, "-m", "modelway.cli", command, "--host", "127.0.0.1", "--port", "0", *map(str, arguments)],
             env=ENVIRON | named | (environ or {}),
             stderr=subprocess.PIPE,
             text=True,
         )
         threading.Thread(target=self._read, daemon=True).start()
-        self.port = int(self.wait_for_event("listening")["port"])
+        self.port = int(self.wait_for_event("observing" if command == "observe" else "listening")["port"])
         self.url = f"http://127.0.0.1:{self.port}"
 
     def _read(self) -> None:

@@ -259,7 +259,8 @@ class Simulation:
             for _ in range(len(mine), obj["spec"]["replicas"]):
                 name = f"{key.name}-{next(self._serial)}"
                 revision = obj["metadata"]["labels"].get(LABEL_REVISION)
-                self.pods[name] = builders.pod(revision, name=name) if revision else builders.router_pod(name)
+                labels = obj["spec"]["template"]["metadata"]["labels"]
+                self.pods[name] = builders.pod(revision, name=name) if revision else builders.router_pod(name, labels)
             status = {
                 "observedGeneration": obj["metadata"]["generation"],
                 "replicas": obj["spec"]["replicas"],

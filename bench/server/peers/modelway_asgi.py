@@ -29,8 +29,8 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         message = await receive()
         body += message["body"]
     request = HttpRequest(scope["method"], scope["path"], scope["query_string"], scope["headers"], body, start)
-    outcome = _APP.respond(request)
-    answer = outcome if isinstance(outcome, Answer) else await outcome
+    reply = _APP.respond(request)
+    answer = reply if isinstance(reply, Answer) else await reply
     headers = [(b"content-type", answer.content_type), (b"content-length", str(len(answer.body)).encode())]
     headers += [(name.encode(), value.encode()) for name, value in (answer.headers or {}).items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

@@ -7,7 +7,7 @@ class as a `Rule`, in CEL, and is evaluated by the API server: a bad object neve
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 
@@ -50,6 +50,13 @@ def rules(*entries: Rule, **keywords: Any) -> dict[str, Any]:
     if entries:
         extra["x-kubernetes-validations"] = [entry.schema() for entry in entries]
     return extra
+
+
+def first_problem(error: ValidationError) -> str:
+    """What is wrong, with its place; the first of several."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else str(first["msg"])
 
 
 def list_map(*keys: str, **keywords: Any) -> dict[str, Any]:

@@ -5,11 +5,12 @@ refused when the resource is applied; what only the cluster or the runner can kn
 the condition `BatchFailed`.
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field
 
 from modelway.api.base import Model, Rule, rules
+from modelway.api.batch_data import BatchInput, BatchOutput, ColumnName
 from modelway.api.batch_times import SCHEDULE, DateOffset
 from modelway.api.pods import (
     ContainerSecurity,
@@ -22,81 +23,12 @@ from modelway.api.pods import (
     Toleration,
 )
 
-Format = Literal["parquet", "csv", "jsonl"]
 Spot = Literal["Never", "Preferred", "Required"]
 ConcurrencyPolicy = Literal["Allow", "Forbid", "Replace"]
 
 MOST_SHARDS: Final = 10_000
 _DATABASE: Final = "postgresql://"
 _TABLE: Final = "^postgresql://[a-zA-Z0-9.-]+(:[0-9]{1,5})?/[^/]+/[^/=]+(/[^/=]+=[^/]*)*/?$"
-_ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern="^[^, ]([^,]*[^, ])?$")]
-"""Passed on in lists with commas."""
-
-
-def _uri(purpose: str) -> Any:
-    """The rules of a URI with placeholders."""
-    return Field(
-        min_length=1,
-        max_length=2048,
-        json_schema_extra=rules(
-            Rule(
-                "!self.matches('[{}]') || !self.replace('{date}', '').replace('{time}', '').matches('[{}]')",
-                f"{purpose} knows {{date}} and {{time}}, and no other braces",
-            ),
-            Rule(
-                "!self.startsWith('s3://') || self.matches('^s3://[a-z0-9][a-z0-9.-]{1,62}/.+')",
-                "must name a bucket and a key or prefix: s3://bucket/path/",
-            ),
-            Rule(
-                "!self.startsWith('pvc://') || self.matches('^pvc://[a-z0-9]([a-z0-9.-]*[a-z0-9])?/.+')",
-                "must name a PersistentVolumeClaim and a path in it: pvc://claim/path",
-            ),
-            Rule(
-                "!self.matches('^[a-z0-9]+://[^/]*@')",
-                "must hold no user or password: put them into a Secret named by credentialsSecretRef",
-            ),
-            Rule("!self.matches('(^|/)[.][.](/|$)')", "must not contain '..'"),
-        ),
-    )
-
-
-class BatchInput(Model):
-    """The rows that are scored."""
-
-    uri: Annotated[str, _uri("the input")]
-    """Where they are: a file, a folder with a slash at its end, or a pattern (`*`, `?`, and `**` over folders), in
-    `s3://bucket/…` or `pvc://claim/…` (mounted); or a table of PostgreSQL,
-    `postgresql://host:5432/database/schema.table/column=value`, of which the values pick rows. `{date}` becomes the
-    day, as 2026-11-20, and `{time}` the time of day, as 1430. With `container` it may be anything that the image
-    understands."""
-
-    format: Format | None = None
-    """How the files are written. Defaults to parquet; `csv` has a header line, `jsonl` an object a line, and both may
-    be compressed (.gz, .bz2, .zst, .lz4)."""
-
-    split_lines: bool | None = None
-    """CSV holds no line break inside quotes, so one file may be cut at any line. Defaults to false: CSV is cut between
-    files only."""
-
-    key: _ColumnName | None = None
-    """Of a table: the column that tells its rows apart, by which it is cut into shards. An index on it makes that
-    quick."""
-
-
-class BatchOutput(Model):
-    """What is written."""
-
-    uri: Annotated[str, _uri("the output")]
-    """The folder for the results, in `s3://bucket/…` or `pvc://claim/…`; `{date}` and `{time}` as in the input. Or a
-    table of PostgreSQL, `postgresql://host:5432/database/schema.table/column={date}`, which is made where it is not
-    there; the values stand in each row. One folder, or value, holds one run: an entry with a schedule needs a
-    placeholder here, or its second run has nothing to do."""
-
-    format: Format | None = None
-    """How the files are written. Defaults to parquet."""
-
-    columns: Annotated[tuple[_ColumnName, ...], Field(max_length=256)] = ()
-    """Columns of the input that are written beside the answers, such as keys. Each once."""
 
 
 class BatchContainer(Model):
@@ -244,7 +176,7 @@ class BatchJob(Model):
 
     column_map: (
         Annotated[
-            dict[LabelKey, _ColumnName],
+            dict[LabelKey, ColumnName],
             Field(
                 max_length=1024,
                 json_schema_extra=rules(
@@ -256,7 +188,7 @@ class BatchJob(Model):
     ) = None
     """Where names differ: an input or feature of the model to the column that it is read from."""
 
-    features: Annotated[tuple[_ColumnName, ...], Field(max_length=4096)] = ()
+    features: Annotated[tuple[ColumnName, ...], Field(max_length=4096)] = ()
     """For a model that knows no names: its columns, in its order."""
 
     shards: Annotated[int, Field(ge=1, le=MOST_SHARDS)] | None = None

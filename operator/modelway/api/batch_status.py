@@ -4,12 +4,52 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from modelway.api.base import Model
+from modelway.api.base import Model, list_map
 from modelway.api.units import Time
 
 _ShortName = Annotated[str, Field(max_length=253)]
 _Word = Annotated[str, Field(max_length=1024)]
+_FeatureName = Annotated[str, Field(max_length=300)]
 _Count = Annotated[int, Field(ge=0)]
+
+
+class ComparedInput(Model):
+    """One of the model's inputs, as a run found it."""
+
+    name: _FeatureName
+    """Name of the feature, or its number where `spec.monitoring.features` hides names."""
+
+    psi: Annotated[str, Field(max_length=16)]
+    """Corrected population stability index against the model's reference: 0.1 is moderate, 0.25 large."""
+
+    drifted: bool = False
+    """Whether that is above `spec.monitoring.drift.maxPSI`, and no chance."""
+
+
+class BrokenInput(Model):
+    """Something else that is wrong with an input."""
+
+    name: _FeatureName
+    """Name of the feature, or its number."""
+
+    kind: Literal["Missing", "Invalid", "OutOfRange", "NewCategory", "Unit"]
+    """What is wrong; docs/monitoring.md explains each."""
+
+
+class ComparedInputs(Model):
+    """How the rows of a run differ from what is usual for the model: one window, judged by itself."""
+
+    features: _Count
+    """Features that were compared; 0 where there were too few rows."""
+
+    drifted_features: _Count = 0
+    """How many of them have drifted."""
+
+    worst: Annotated[tuple[ComparedInput, ...], Field(max_length=5, json_schema_extra=list_map("name"))] = ()
+    """Those that differ most, drifted or not."""
+
+    issues: Annotated[tuple[BrokenInput, ...], Field(max_length=5, json_schema_extra=list_map("name", "kind"))] = ()
+    """What else is wrong with them."""
 
 
 class BatchRun(Model):
@@ -55,6 +95,9 @@ class BatchRun(Model):
 
     rows_per_core_second: _Count | None = None
     """Rows for each second of CPU time that scoring them took, over all shards."""
+
+    inputs: ComparedInputs | None = None
+    """How its inputs differ from what is usual; absent where the model has no reference, or another image scored."""
 
     duration_seconds: _Count | None = None
     """Seconds from its start to its end."""

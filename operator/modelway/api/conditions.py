@@ -28,6 +28,9 @@ class Condition(StrEnum):
     BATCH_FAILED = "BatchFailed"
     """The last run of a batch job failed, one that goes on is stuck, or none can ever begin. There while
     `spec.batchJobs` has entries."""
+    BATCH_INPUT_DRIFT = "BatchInputDrift"
+    """The rows of the last run of a batch job are not as is usual for the model: drifted, or broken. There while a
+    last run has compared them."""
     DATA_DRIFT = "DataDrift"
     """Inputs are no longer distributed as they usually are. This one and the next five are there while
     `spec.monitoring` asks for them."""

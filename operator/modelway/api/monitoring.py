@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field
 from modelway.api.base import Model, Rule, rules
 from modelway.api.monitoring_quality import Quality
 from modelway.api.monitoring_sink import Sink
+from modelway.api.observing import Observe
 from modelway.api.retraining import OnDegraded
 from modelway.api.rollout import Threshold
 from modelway.api.units import Duration, PartPercent
@@ -25,7 +26,7 @@ _ASKS_FOR: Final = "(has(self.onDegraded) && has(self.onDegraded.conditions) && 
 
 
 class Reference(Model):
-    """What is usual for the inputs and the answers, where the model's `modelway.json` does not say it."""
+    """What live rows are compared with, beside what the model's `modelway.json` says."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -39,8 +40,17 @@ class Reference(Model):
     )
 
     learn_for: Duration | None = None
-    """How long live rows are counted before what they show counts as usual; at least 10,000 rows in any case. Take in a
-    whole period of what comes and goes: a day, a week. Defaults to 24h."""
+    """Where the model does not say what is usual: how long live rows are counted before what they show counts as such;
+    at least 10,000 rows in any case. Take in a whole period of what comes and goes: a day, a week. Defaults to 24h."""
+
+    seasonality: Literal["HourOfWeek", "None"] | None = None
+    """`HourOfWeek`: each hour of the week is compared with what is usual in it, as two weeks of live rows have shown.
+    For traffic with a daily or weekly rhythm. Until they are over, and with `None`, all hours are compared with one and
+    the same. Defaults to None."""
+
+    time_zone: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """Time zone of the hours of the week, by its IANA name: `Europe/Madrid`. Where clocks are changed, what people do
+    moves with them. Another one begins anew. Defaults to Etc/UTC."""
 
 
 class Drift(Model):
@@ -99,6 +109,12 @@ class Monitoring(Model):
                 field=".window",
             ),
             Rule(
+                "!has(self.reference) || !has(self.reference.seasonality) || self.reference.seasonality == 'None'"
+                " || !has(self.window) || duration(self.window) <= duration('1h')",
+                "hours of the week cannot be told apart by longer windows: at most 1h, or no reference.seasonality",
+                field=".window",
+            ),
+            Rule(
                 f"!{_ASKS_FOR.format('ModelStale')} || has(self.maxModelAge)",
                 "ModelStale never turns true without maxModelAge: give it, or leave ModelStale out",
                 field=".onDegraded.conditions",
@@ -118,7 +134,7 @@ class Monitoring(Model):
     """Rows of a window without which nothing is said of it: neither alarm nor all-clear. Defaults to 500."""
 
     reference: Reference | None = None
-    """What is usual, where the model does not say it itself."""
+    """What live rows are compared with. Left out: what the model says, else what a day of them shows."""
 
     drift: Drift | None = None
     """When inputs or answers have drifted. Left out: by the defaults of its fields."""
@@ -130,12 +146,17 @@ class Monitoring(Model):
     """What labels must say of the predictions; condition `PerformanceDegraded`. Left out: not watched, and answers have
     no ids. Giving or removing it restarts the pods."""
 
+    observe: Observe | None = None
+    """Where an image of your own (`serving.container`) has rows and predictions in its requests and answers, so that
+    they can be counted; needs routers (`traffic.router: Envoy`). Left out: they are not. Restarts no pod of the
+    model."""
+
     max_model_age: Duration | None = None
     """Age since `model.trainingTime` from which on the model is stale; condition `ModelStale`. Left out: never."""
 
     features: Literal["Show", "Hide"] | None = None
-    """`Hide`: features are told by their number, `feature 3`, and not by their name, in conditions, events and metrics.
-    Defaults to Show."""
+    """`Hide`: features and slices are told by their number, `feature 3`, and not by their name, in conditions, events
+    and metrics. Defaults to Show."""
 
     on_degraded: OnDegraded | None = None
     """A Job that is made when the model has become worse, to train a better one; condition `RetrainingFailed`. Left
@@ -143,3 +164,8 @@ class Monitoring(Model):
 
     sink: Sink | None = None
     """Whom each transition of these conditions is told to, as a CloudEvent. Left out: nobody, but for Events."""
+
+    @property
+    def hides(self) -> bool:
+        """Whether features and slices are told by their place."""
+        return self.features == "Hide"

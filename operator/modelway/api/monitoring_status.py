@@ -16,6 +16,20 @@ _Name = Annotated[str, Field(max_length=300)]
 _Figure = Annotated[str, Field(max_length=16)]
 
 
+class SeasonalityStatus(Model):
+    """What is known of the rhythm of the week."""
+
+    state: Literal["Learning", "Learnt"]
+    """Learning: two weeks of live rows are being counted, and all hours are compared with one and the same. Learnt:
+    each hour of the week is compared with what is usual in it."""
+
+    until: Time | None = None
+    """When it will be learnt, if there are enough rows until then; absent once it is."""
+
+    features: Annotated[int, Field(ge=0)] = 0
+    """Features that have a rhythm: for the others nothing is changed by it."""
+
+
 class ReferenceStatus(Model):
     """What the live rows are compared with."""
 
@@ -27,6 +41,9 @@ class ReferenceStatus(Model):
 
     since: Time | None = None
     """When learning began."""
+
+    seasonality: SeasonalityStatus | None = None
+    """The rhythm of the week; absent unless it is asked for, and before the first window that it is learnt from."""
 
 
 class DriftedStatus(Model):

@@ -33,6 +33,9 @@ COMPONENT_RETRAINING: Final = "model-retraining"
 COMPONENT_SERVER: Final = "model-server"
 COMPONENT_ROUTER: Final = "model-router"
 COMPONENT_BATCH: Final = "model-batch"
+COMPONENT_OBSERVER: Final = "model-observer"
+LABEL_OBSERVES: Final = "modelway.dev/observes"
+"""On pods that observe an image of the user's own: hash of the revision whose requests and answers they count."""
 
 LABEL_BATCH_JOB: Final = "modelway.dev/batch-job"
 """On a CronJob, its Jobs and their pods: the name of the entry of `spec.batchJobs`."""
@@ -97,6 +100,7 @@ HEADER_PAIR: Final = "x-modelway-pair"
 CONTAINER_FETCH: Final = "fetch-model"
 CONTAINER_SERVER: Final = "model-server"
 CONTAINER_ROUTER: Final = "envoy"
+CONTAINER_OBSERVER: Final = "observer"
 CONTAINER_BATCH: Final = "batch"
 CONTAINER_RESOLVE: Final = "resolve-run"
 RUN_DIRECTORY: Final = "/etc/modelway/run"
@@ -126,6 +130,16 @@ def child_name(name: str, suffix: str, *, limit: int = MAX_NAME) -> str:
     mark = hashlib.sha256(name.encode()).hexdigest()[:8]
     kept = name[: limit - len(suffix) - len(mark) - 2].rstrip("-")
     return f"{kept}-{mark}-{suffix}"
+
+
+def observer_selector(name: str, revision: str) -> dict[str, str]:
+    """Labels that select the pods that observe a revision of a resource."""
+    return {LABEL_NAME: name, LABEL_COMPONENT: COMPONENT_OBSERVER, LABEL_OBSERVES: revision}
+
+
+def observer_name(name: str, revision: str) -> str:
+    """Name of the Deployment and the Service of what observes a revision."""
+    return child_name(name, f"observer-{revision}")
 
 
 def feedback_name(name: str, slot: str) -> str:

@@ -18,6 +18,12 @@ from zlib import crc32
 
 FORMAT: Final = 1
 PATH: Final = "/v1/observations"
+"""What was answered; and beside it:"""
+INPUTS: Final = f"{PATH}?of=inputs"
+REFERENCE: Final = f"{PATH}?of=reference"
+"""What the counts of inputs mean."""
+QUALITY: Final = f"{PATH}?of=quality"
+"""What labels say."""
 
 CLASS: Final = "class:"
 OTHER: Final = "other:"

@@ -1,12 +1,12 @@
 """Durations, percentages, quantities and moments as Kubernetes users write them.
 
-`Duration`, `Percent`, `Quantity` and `Time` are the field types of the resource; `seconds`, `share` and
-`canonical_quantity` are what `plan` reads.
+`Duration`, `Percent`, `Quantity` and `Time` are the field types of the resource; `seconds`, `share`,
+`canonical_quantity`, `time_of` and `rfc3339` are what `plan` reads and writes.
 Both refuse with `ValueError` what the CRD's patterns refuse, so that the schema and the code agree.
 """
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import Annotated, Final
 
@@ -88,6 +88,20 @@ def canonical_resource(quantity: str | int) -> str:
     return _decimal(value.quantize(_MILLI, rounding=ROUND_CEILING))
 
 
+def time_of(text: str) -> datetime:
+    """A moment as Kubernetes writes it, in UTC.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def rfc3339(at: datetime) -> str:
+    """A moment as Kubernetes writes it: in UTC, to the second."""
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
 def _parts(quantity: str | int) -> tuple[Decimal, str]:
     match = re.match(_QUANTITY, str(quantity))
     if match is None:
@@ -134,12 +148,15 @@ def _checked_duration(value: str) -> str:
     return value
 
 
-def _rfc3339(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{at.isoformat()} is not in the years 1 to 9999 of UTC") from None
 
 
-Time = Annotated[AwareDatetime, PlainSerializer(_rfc3339, return_type=str)]
-"""A moment in UTC, to the second, as Kubernetes writes it."""
+Time = Annotated[AwareDatetime, AfterValidator(_in_utc), PlainSerializer(rfc3339, return_type=str)]
+"""A moment with any offset, which is kept in UTC and written to the second."""
 
 Duration = Annotated[
     str,

@@ -7,15 +7,16 @@ here instead.
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, Final
 
 import orjson
 
 from modelway.artifacts.errors import ModelwayError
 
 DEFAULT_PATH = Path("/dev/termination-log")
-MAX_BYTES = 4096
+MAX_BYTES: Final = 4096
 
 
 def say(last_words: Mapping[str, object], *, environ: Mapping[str, str] = os.environ) -> None:
@@ -29,7 +30,7 @@ def say(last_words: Mapping[str, object], *, environ: Mapping[str, str] = os.env
     if not named and not path.exists():
         return
     with contextlib.suppress(OSError):
-        path.write_bytes(_fit(dict(last_words)))
+        path.write_bytes(_fit(last_words))
 
 
 def say_failure(error: ModelwayError, *, environ: Mapping[str, str] = os.environ) -> None:
@@ -37,11 +38,21 @@ def say_failure(error: ModelwayError, *, environ: Mapping[str, str] = os.environ
     say({"reason": str(error.reason), "message": error.message}, environ=environ)
 
 
-def _fit(words: dict[str, object]) -> bytes:
+def _fit(words: Mapping[str, object]) -> bytes:
     encoded = orjson.dumps(words)
+    fitting: Any = orjson.loads(encoded)
     while len(encoded) > MAX_BYTES:
-        longest = max((key for key, value in words.items() if isinstance(value, str)), key=lambda k: len(str(words[k])))
-        text = str(words[longest])
-        words[longest] = text[: max(len(text) - (len(encoded) - MAX_BYTES) - 4, len(text) // 2)] + "…"
-        encoded = orjson.dumps(words)
+        holder, key = max(_texts(fitting), key=lambda place: len(place[0][place[1]]))
+        text = holder[key]
+        holder[key] = text[: max(len(text) - (len(encoded) - MAX_BYTES) - 4, len(text) // 2)] + "…"
+        encoded = orjson.dumps(fitting)
     return encoded
+
+
+def _texts(holder: Any) -> Iterator[tuple[Any, Any]]:
+    """Where all texts are: the object or list, and the key."""
+    for key, value in holder.items() if isinstance(holder, dict) else enumerate(holder):
+        if isinstance(value, str):
+            yield holder, key
+        elif isinstance(value, (dict, list)):
+            yield from _texts(value)

@@ -11,14 +11,16 @@ manifest's digest, so it stands for exactly these bytes.
 import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
 import structlog
 
 from modelway.batch import plan as planning
+from modelway.batch.counting import Total
 from modelway.batch.errors import BatchError, ChangedError, Reason
+from modelway.batch.inputs import Compared
 from modelway.batch.outputs import SUCCESS
 from modelway.batch.plan import Plan
 from modelway.batch.shard import Record, Run, decode
@@ -28,6 +30,8 @@ from modelway.batch.store import Place, Store, Stored
 MANIFEST: Final = "_manifest.json"
 FORMAT: Final = "modelway.dev/batch-manifest/1"
 _AT_ONCE: Final = 16
+_RECORDS: Final = 256
+"""That are held with their counts at once."""
 _BLOCK: Final = 8 << 20
 _log = structlog.get_logger()
 
@@ -42,6 +46,7 @@ class Finished:
         rows: of the input, when it is complete.
         failed_rows: of these, when it is complete.
         rows_per_core_second: of CPU time of all shards, when it is complete and took any.
+        inputs: how its inputs differ from what is usual, when it is complete and all shards have counted them.
 
     """
 
@@ -50,6 +55,7 @@ class Finished:
     rows: int = 0
     failed_rows: int = 0
     rows_per_core_second: int | None = None
+    inputs: Compared | None = None
 
 
 def finish(run: Run, input_: Input, *, max_failed_per_million: int) -> Finished:
@@ -58,8 +64,8 @@ def finish(run: Run, input_: Input, *, max_failed_per_million: int) -> Finished:
     found = store.list(output.key(plan.record(0).rpartition("/")[0] + "/"))
     if len(found) < len(plan.shards):
         return Finished(len(found))
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        records = [decode(content) for content in pool.map(store.get, (one.key for one in found)) if content]
+    total = run.inputs.total() if run.inputs is not None else None
+    records = _records(store, found, total)
     _check_plan(output, plan)
     _check_parts(output, plan, records)
     rows, failed = sum(record.rows for record in records), sum(record.failed_rows for record in records)
@@ -70,11 +76,14 @@ def finish(run: Run, input_: Input, *, max_failed_per_million: int) -> Finished:
             f"{output}_errors/{plan.hash}/. Mend the input, or raise the limit and run again: no row is scored twice",
         )
     late = check_input(input_, plan)
-    manifest = _settled(output, _manifest(output, plan, records, rows, failed, late))
+    compared = None
+    if run.inputs is not None and total is not None and total.shards == len(records):
+        compared = run.inputs.compared(total)
+    manifest = _settled(output, _manifest(output, plan, records, rows, failed, late, compared))
     run.parts.publish(plan, rows - failed, _seal(manifest), run.scorer.schema())
     if late:
         _log.warning("files_came_late", files=len(late), first=late[0], remedy="score them into another output")
-    return Finished(len(found), complete=True, rows=rows, failed_rows=failed, rows_per_core_second=_rate(records))
+    return Finished(len(found), True, rows, failed, _rate(records), compared)
 
 
 def begun(output: Place) -> Mapping[str, Any] | None:
@@ -97,6 +106,21 @@ def check_input(input_: Input, plan: Plan) -> list[str]:
             f"{input_.shown(changed[0])} for one; name another output folder and run again",
         )
     return late
+
+
+def _records(store: Store, found: Sequence[Stored], total: Total | None) -> list[Record]:
+    """The records, in order. What they count is added to `total` as they come: of many it would not fit in memory."""
+    records = []
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for first in range(0, len(found), _RECORDS):
+            for content in pool.map(store.get, (one.key for one in found[first : first + _RECORDS])):
+                if content is None:
+                    continue
+                record = decode(content)
+                if total is not None:
+                    total.add(record.inputs)
+                records.append(replace(record, inputs=None))
+    return records
 
 
 def _check_plan(output: Place, plan: Plan) -> None:
@@ -153,7 +177,13 @@ def _sha256(store: Store, stored: Stored) -> str:
 
 
 def _manifest(
-    output: Place, plan: Plan, records: Sequence[Record], rows: int, failed: int, late: Sequence[str]
+    output: Place,
+    plan: Plan,
+    records: Sequence[Record],
+    rows: int,
+    failed: int,
+    late: Sequence[str],
+    compared: Compared | None,
 ) -> bytes:
     document = {
         "format": FORMAT,
@@ -165,6 +195,7 @@ def _manifest(
         "rowsPerCoreSecond": _rate(records),
         "inputs": {"files": len(plan.files), "bytes": sum(one.size for one in plan.files)},
         "lateFiles": list(late),
+        "drift": compared.record() if compared is not None else None,
         "parts": [
             {
                 "path": record.part.key.removeprefix(output.prefix),

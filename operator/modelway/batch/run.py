@@ -18,6 +18,7 @@ from modelway.batch.columns import Binding, bind
 from modelway.batch.errors import BatchError, ChangedError, Reason
 from modelway.batch.files import FileInput
 from modelway.batch.finish import Finished
+from modelway.batch.inputs import Inputs
 from modelway.batch.metrics import Meter
 from modelway.batch.outputs import SUCCESS, FileParts, Parts
 from modelway.batch.parquet import ParquetSource
@@ -127,7 +128,14 @@ def _run(
             _log.info("shard_done_already", shard=number, rows=record.rows)
             continue
         output.store.delete(output.key(SUCCESS))
-        record = prepared.score(number)
+        try:
+            record = prepared.score(number)
+        except BatchError:
+            if sharding.done(output, plan, number) is None:
+                raise
+            # A run beside this one has done it, and may by now have taken away what both were writing to.
+            skipped += 1
+            continue
         rows, failed, scored = rows + record.rows, failed + record.failed_rows, scored + 1
     finished = finishing.finish(prepared, input_, max_failed_per_million=settings.max_failed_rows_per_million)
     return Outcome(rows, failed, scored, skipped, len(plan.shards), finished)
@@ -151,21 +159,32 @@ def _prepared(
     identity["version"] = loaded.version or ""
     binding = bind(loaded.signature, settings)
     source, parts = source_of(settings, input_, binding), _parts(settings, output)
+    inputs = Inputs.of(loaded, binding, settings.rule)
 
     def prepared(plan: Plan) -> Run:
         read = source.schema(plan.files[0])
         form, rows = settings.output_format, settings.rows_per_batch
         scorer = Scorer.of(loaded, binding, rows=rows, model=identity, form=form, read=read)
-        return Run(plan, output, parts, source, scorer, threads, meter)
+        return Run(plan, output, parts, source, scorer, threads, inputs, meter)
 
-    plan = planning.read(output)
-    if plan is None:
+    def begun() -> Plan:
         made = prepared(_made(settings, identity, input_, output, source))
         parts.check(made.scorer.schema(), is_new=True)
         plan = planning.settle(output, made.plan)
         if not output.store.exclusive:
             _log.warning("store_has_no_conditional_put", consequence="two runs that begin at once may both fail")
         _log.info("planned", plan=plan.hash, files=len(plan.files), shards=len(plan.shards))
+        return plan
+
+    plan = planning.read(output)
+    if plan is None:
+        try:
+            plan = begun()
+        except BatchError as error:
+            # What is there may be of a run that began a moment ago: then its plan is there as well.
+            plan = planning.read(output) if error.reason is Reason.OUTPUT_NOT_EMPTY else None
+            if plan is None:
+                raise
     planning.check(plan, model=identity, settings=settings.deciding(), shards=settings.shards, output=output)
     _check_since(input_, output, plan)
     run = prepared(plan)

@@ -27,9 +27,21 @@ _MOST_REFUSED: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A block's answers: a `pyarrow.RecordBatch` of the rows that have one, and the rows that have none."""
+    """A block's answers: a `pyarrow.RecordBatch` of the rows that have one, and the rows that have none.
+
+    Args:
+        answers: the batch.
+        tensors: what the model was given for its rows.
+        file: see `Block`.
+        after: likewise.
+        failures: the rows that have none.
+        rows: all of them.
+        done: see `Block`.
+
+    """
 
     answers: Any
+    tensors: Mapping[str, Array]
     file: str
     after: int
     failures: tuple[Failure, ...]
@@ -83,12 +95,14 @@ class Scorer:
         outputs, refused = self._predicted(tensors, len(kept))
         if refused:
             failures += [Failure(block.numbers[int(kept[row])], "", told) for row, told in refused.items()]
-            kept = np.delete(kept, sorted(refused))
+            answered = np.delete(np.arange(len(kept)), sorted(refused))
+            tensors, kept = chosen(tensors, answered), kept[answered]
         if len(kept) < rows.num_rows:
             rows = rows.take(pa.array(kept))
         failures.sort(key=lambda failure: failure.row)
         total = block.rows.num_rows + len(block.failures)
-        return Scored(self._columns(rows, outputs), block.file, block.after, tuple(failures), total, block.done)
+        answers = self._columns(rows, outputs)
+        return Scored(answers, tensors, block.file, block.after, tuple(failures), total, block.done)
 
     def _outputs(self) -> list[TensorSpec]:
         by_name = {spec.name: spec for spec in self.loaded.signature.outputs}

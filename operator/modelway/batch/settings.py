@@ -7,6 +7,7 @@ from typing import Final
 
 from modelway.batch.errors import BatchError, Reason
 from modelway.batch.sql import location
+from modelway.stats.drift import STANDARD, Rule
 
 MOST_SHARDS: Final = 10_000
 
@@ -36,6 +37,7 @@ class Settings:
         max_failed_rows_per_million: beyond these the run fails; not part of the plan, so it may be raised.
         split_lines: CSV has no line break inside quotes, so one file may be cut at any line.
         key: of an input that is a table: the column that tells its rows apart, by which it is cut.
+        rule: when the inputs have drifted; not part of the plan.
 
     """
 
@@ -51,6 +53,7 @@ class Settings:
     max_failed_rows_per_million: int = 0
     split_lines: bool = False
     key: str = ""
+    rule: Rule = STANDARD
 
     def __post_init__(self) -> None:
         """Refuse what cannot work whatever the input is. Raises BatchError(SETTINGS_INVALID)."""

@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 
+from modelway.batch.counting import Counts, Sample
+from modelway.batch.inputs import Inputs
 from modelway.batch.metrics import Meter
 from modelway.batch.outputs import Parts
 from modelway.batch.parts import ErrorSink, Sink
@@ -35,6 +37,7 @@ class Record:
         failed_rows: rows that have no answer.
         seconds: how long it took.
         cpu_seconds: on all cores.
+        inputs: what its rows count; None where nothing says what is usual.
 
     """
 
@@ -45,11 +48,14 @@ class Record:
     failed_rows: int
     seconds: float
     cpu_seconds: float
+    inputs: Counts | None = None
 
     def encoded(self) -> bytes:
         """As JSON."""
+        inputs = {"inputs": self.inputs.record()} if self.inputs is not None else {}
         return orjson.dumps(
-            {
+            inputs
+            | {
                 "shard": self.shard,
                 "part": [self.part.key, self.part.size, self.part.mark],
                 "sha256": self.sha256,
@@ -72,6 +78,7 @@ def decode(content: bytes) -> Record:
         failed_rows=found["failedRows"],
         seconds=found["seconds"],
         cpu_seconds=found["cpuSeconds"],
+        inputs=Counts.of(found["inputs"]) if "inputs" in found else None,
     )
 
 
@@ -97,6 +104,7 @@ class Run:
         source: reads them.
         scorer: the model.
         threads: how many blocks are scored at once.
+        inputs: how the model's inputs are counted; None where nothing says what is usual for them.
         meter: where progress is shown beside the log.
         clock: seconds that pass.
         cpu_clock: seconds of all cores.
@@ -109,6 +117,7 @@ class Run:
     source: Source
     scorer: Scorer
     threads: int
+    inputs: Inputs | None = None
     meter: Meter | None = None
     clock: Callable[[], float] = time.monotonic
     cpu_clock: Callable[[], float] = time.process_time
@@ -119,14 +128,16 @@ class Run:
         store = self.output.store
         errors = ErrorSink(store, self.output.key(self.plan.errors(number)))
         part = self.parts.sink(self.plan, number, self.scorer.schema())
+        sample = self.inputs.sample() if self.inputs is not None else None
         try:
-            progress = self._write(number, part, errors)
+            progress = self._write(number, part, errors, sample)
             if errors.commit() is None:
                 store.delete(self.output.key(self.plan.errors(number)))
             written = part.commit()
         finally:
             errors.abort()
             part.abort()
+        counts = sample.counts() if sample is not None else None
         record = Record(
             number,
             written.stored,
@@ -135,12 +146,13 @@ class Run:
             progress.failed,
             round(self.clock() - started, 3),
             round(self.cpu_clock() - cpu_started, 3),
+            counts,
         )
         store.put(self.output.key(self.plan.record(number)), record.encoded())
         progress.say()
         return record
 
-    def _write(self, number: int, part: Sink, errors: ErrorSink) -> Progress:
+    def _write(self, number: int, part: Sink, errors: ErrorSink, sample: Sample | None) -> Progress:
         progress = Progress(
             number, sum(piece.weight for piece in self.plan.shards[number]), self.clock, meter=self.meter
         )
@@ -148,6 +160,8 @@ class Run:
         try:
             for scored in answers:
                 part.write(scored.answers)
+                if sample is not None:
+                    sample.add(scored.tensors, scored.answers.num_rows)
                 errors.write(scored.file, scored.after, scored.failures)
                 progress.add(scored.rows, len(scored.failures), scored.done)
         finally:

@@ -26,6 +26,13 @@ _WORDS = {
 @click.option("--label", "label_column", help="Column of the classes that came true. Left out: label, if it is there.")
 @click.option("--value", "value_column", help="Column of the values that came true. Left out: value, if it is there.")
 @click.option("--row", "row_column", help="Column of rows of requests with several. Left out: row, if it is there.")
+@click.option(
+    "--slice",
+    "slices",
+    multiple=True,
+    metavar="NAME",
+    help="Column of a slice that is judged by itself, such as country. Repeatable.",
+)
 def feedback(file: Path, **given: Any) -> None:
     """Send what came true of predictions to the model that made them.
 
@@ -62,10 +69,11 @@ def _columns(names: list[str], given: dict[str, Any]) -> Any:
             raise SendingError(f"it has {has} label and value: say by --label or --value which one came true")
         label, value = (found[0], None) if found == ["label"] else (None, found[0])
     row = given["row_column"] or ("row" if "row" in names else None)
-    for column in filter(None, (given["id_column"], label, value, row)):
+    slices = tuple(dict.fromkeys(given["slices"]))
+    for column in filter(None, (given["id_column"], label, value, row, *slices)):
         if column not in names:
             raise SendingError(f"it has no column {column!r}; there are {', '.join(names)[:200]}")
-    return Columns(given["id_column"], label or value, "label" if label else "value", row)
+    return Columns(given["id_column"], label or value, "label" if label else "value", row, slices)
 
 
 def _teller() -> Any:
@@ -92,6 +100,8 @@ def _show(result: Any) -> None:
     for name, words in _WORDS.items():
         if times := result.outcomes.get(name, 0):
             click.echo(f"{words}: {times:,}")
+    if result.unsliced:
+        click.echo(f"counted, but not in a slice of theirs: {result.unsliced:,}")
     if result.unlabelled:
         click.echo(f"without a label yet: {result.unlabelled:,}")
     if not result.outcomes.total() and not result.unlabelled:

@@ -46,6 +46,7 @@ class Columns:
         truth: what came true.
         kind: `label` or `value`.
         row: of a request that had several rows; None where no request had.
+        slices: what rows are told apart by.
 
     """
 
@@ -53,6 +54,7 @@ class Columns:
     truth: str
     kind: str
     row: str | None
+    slices: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -63,12 +65,14 @@ class Result:
         outcomes: labels by what the server said of them.
         problems: (line of the file, what is wrong), the first of them.
         unlabelled: rows whose label is not there yet.
+        unsliced: labels that count, and in one of their slices do not.
 
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     problems: list[tuple[str, str]] = field(default_factory=list)
     unlabelled: int = 0
+    unsliced: int = 0
 
 
 Line = tuple[int, Mapping[str, Any]]
@@ -178,12 +182,18 @@ def _sendable(rows: Iterable[Line], columns: Columns, result: Result) -> Iterato
         number = cells.get(columns.row, "") if columns.row is not None else ""
         if number not in {"", None}:
             row["row"] = _whole(number, f"line {line}, {columns.row}")
+        if slices := {name: _trimmed(cells[name]) for name in columns.slices if cells.get(name) not in ("", None)}:
+            row["slices"] = slices
         yield line, orjson.dumps(row)
+
+
+def _trimmed(cell: Any) -> Any:
+    return cell.strip() if isinstance(cell, str) else cell
 
 
 def _typed(truth: Any, columns: Columns, line: int) -> Any:
     if columns.kind == "label" or not isinstance(truth, str):
-        return truth.strip() if isinstance(truth, str) else truth
+        return _trimmed(truth)
     try:
         return float(truth)
     except ValueError:
@@ -200,6 +210,7 @@ def _whole(number: Any, where: str) -> int:
 def _send_some(part: list[tuple[int, bytes]], url: str, result: Result, waiting: Waiting) -> None:
     answer = _posted(b"\n".join(text for _, text in part), url, [line for line, _ in part], waiting)
     problems = answer.pop("problems", [])
+    result.unsliced += answer.pop("unsliced", 0)
     result.outcomes.update({name: times for name, times in answer.items() if isinstance(times, int)})
     for problem in problems[: _MOST_PROBLEMS - len(result.problems)]:
         where = _in_file(str(problem["where"]), [line for line, _ in part])

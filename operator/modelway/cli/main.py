@@ -7,8 +7,6 @@ commands are light, and the work is imported where it is done.
 
 import gc
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -16,9 +14,11 @@ import click
 from modelway import __version__
 from modelway.cli.batch import batch
 from modelway.cli.convert import convert
+from modelway.cli.extras import needing
 from modelway.cli.feedback import feedback
 from modelway.cli.fetch import digest, fetch
 from modelway.cli.formats import formats
+from modelway.cli.observe import observe
 from modelway.cli.pack import pack
 from modelway.cli.profile import profile
 from modelway.cli.report import report
@@ -26,6 +26,7 @@ from modelway.cli.rollout import rollout
 from modelway.cli.serve import serve
 from modelway.late import load_late
 
+_OPERATOR = "this is a command of the operator; use its image, or pip install 'modelway[operator]'"
 _RARELY = (50_000, 20, 20)
 """Objects are decoded by the ten thousand and go when nobody refers to them: of the time until the operator leads again
 with 1,000 models, a quarter went into collections that found nothing."""
@@ -35,8 +36,8 @@ with 1,000 models, a quarter went into collections that found nothing."""
 def main() -> None:
     """Serve machine-learning models on Kubernetes and keep them honest.
 
-    In a cluster, `modelway operator` runs the operator and `modelway fetch` and `modelway serve` run in the pods of a
-    ModelDeployment. On a workstation `modelway serve FOLDER` serves the same way.
+    In a cluster, `modelway operator` runs the operator; `modelway fetch`, `modelway serve` and `modelway observe` run
+    in the pods of a ModelDeployment. On a workstation `modelway serve FOLDER` serves the same way.
     """
 
 
@@ -52,7 +53,7 @@ def run_operator() -> None:
     from modelway.cli import logs
 
     gc.set_threshold(*_RARELY)
-    with _of_the_operator():
+    with needing(_OPERATOR):
         load_late("numpy")  # it costs 11 MiB, and only a rollout with checks needs it
         from modelway.controller import app
 
@@ -66,7 +67,7 @@ def crds(output: Path | None) -> None:
     """Print the CustomResourceDefinition, for `kubectl apply --server-side -f -`."""
     import orjson
 
-    with _of_the_operator():
+    with needing(_OPERATOR):
         from modelway.api import crd
 
     text = orjson.dumps(crd.render(), option=orjson.OPT_INDENT_2).decode()
@@ -76,18 +77,6 @@ def crds(output: Path | None) -> None:
         output.write_text(text + "\n")
 
 
-@contextmanager
-def _of_the_operator() -> Iterator[None]:
-    """Around an import: what the model server's image does without is told, not traced back."""
-    try:
-        yield
-    except ModuleNotFoundError as missing:
-        raise click.ClickException(
-            f"{missing.name} is not installed: this is a command of the operator; use its image, "
-            "or pip install 'modelway[operator]'"
-        ) from missing
-
-
 def plugin() -> None:
     """`kubectl-modelway`, which kubectl finds in PATH: `kubectl modelway rollout …`."""
     main(prog_name="kubectl modelway")
@@ -95,6 +84,7 @@ def plugin() -> None:
 
 main.add_command(serve)
 main.add_command(batch)
+main.add_command(observe)
 main.add_command(fetch)
 main.add_command(digest)
 main.add_command(pack)

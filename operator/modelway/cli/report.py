@@ -1,22 +1,20 @@
 """`modelway report`: options; what is asked of the cluster is in `report_gather`, the page in `modelway.report`."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from modelway import __version__
+from modelway.cli.extras import needing
+from modelway.cli.options import model_deployment
 
 _STANDARD_OUTPUT = "-"
 
 
 @click.command()
-@click.argument("name")
-@click.option("-n", "--namespace", help="Namespace. Left out: that of the context.")
-@click.option("--context", help="Context of the kubeconfig.")
-@click.option("--kubeconfig", help="Path of the kubeconfig, as kubectl has it.")
+@model_deployment
 @click.option("-o", "--output", help="File to write; - for standard output. Left out: NAME-report.html.")
 @click.option("--open", "opens", is_flag=True, help="Show it in the browser.")
 def report(name: str, output: str | None, opens: bool, **where: str | None) -> None:
@@ -41,31 +39,18 @@ def report(name: str, output: str | None, opens: bool, **where: str | None) -> N
 
 
 def _page(name: str, where: Mapping[str, str | None]) -> str:
-    with _of_the_extra():
+    with needing("`modelway report` needs pip install 'modelway[report]'"):
         from modelway.cli.report_gather import Cluster, gather
         from modelway.report.html import render
         from modelway.report.page import page_of
 
-    found = Cluster.find(namespace=where["namespace"], context=where["context"], kubeconfig=where["kubeconfig"])
-    cluster = Cluster(found.binary, found.namespace, found.context, found.kubeconfig)
-    return render(page_of(gather(cluster, name, at=datetime.now(UTC), made_by=__version__)))
+    return render(page_of(gather(Cluster.find(where), name, at=datetime.now(UTC), made_by=__version__)))
 
 
 def _write(path: Path, page: str) -> None:
-    from modelway.cli.rollout.errors import RolloutError
+    from modelway.cli.errors import CommandError
 
     try:
         path.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise RolloutError(f"{path}: cannot be written: {error.strerror}; give another --output") from error
-
-
-@contextmanager
-def _of_the_extra() -> Iterator[None]:
-    """Around an import: what a workstation does without is told, not traced back."""
-    try:
-        yield
-    except ModuleNotFoundError as missing:
-        raise click.ClickException(
-            f"{missing.name} is not installed: `modelway report` needs pip install 'modelway[report]'"
-        ) from missing
+        raise CommandError(f"{path}: cannot be written: {error.strerror}; give another --output") from error

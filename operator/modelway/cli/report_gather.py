@@ -10,16 +10,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import orjson
 from pydantic import ValidationError
 
-from modelway.api.names import LABEL_REVISION, MONITORING_KEY, MONITORING_SUFFIX, child_name, pod_selector
-from modelway.api.observations import PATH, AnswerError, check_key
+from modelway.api.base import first_problem
+from modelway.api.names import (
+    LABEL_OBSERVES,
+    LABEL_REVISION,
+    MONITORING_KEY,
+    MONITORING_SUFFIX,
+    child_name,
+    observer_selector,
+    pod_selector,
+)
+from modelway.api.observations import INPUTS, PATH, REFERENCE, AnswerError, check_key
 from modelway.api.resource import ModelDeployment
-from modelway.cli.rollout.errors import KubectlError, NotFound, RolloutError
-from modelway.cli.rollout.kubectl import Kubectl
+from modelway.api.units import time_of
+from modelway.cli.errors import CommandError, KubectlError, NotFound
+from modelway.cli.kubectl import Kubectl
 from modelway.plan.measured import PodKey
-from modelway.plan.monitoring.documents import INPUTS, REFERENCE, Document, answers_in, inputs_in, layout_in, reading_of
+from modelway.plan.monitoring.documents import Document, answers_in, inputs_in, layout_in, reading_of
 from modelway.plan.monitoring.keeping import watch_from
 from modelway.plan.monitoring.readings import Layout, PodReading, WatchedPod
 from modelway.plan.monitoring.watch import Watch
@@ -38,19 +47,13 @@ _MOST_FAILURES: Final = 3
 class Cluster(Kubectl):
     """kubectl, and what of it a report needs. Raises KubectlError, and NotFound and Forbidden among them."""
 
-    def pods(self, name: str, revision: str) -> list[dict[str, Any]]:
-        """The serving pods of a revision."""
-        selector = ",".join(f"{key}={value}" for key, value in pod_selector(name, revision).items())
-        found: list[dict[str, Any]] = orjson.loads(self._run("get", "pods", f"--selector={selector}", "--output=json"))[
-            "items"
-        ]
-        return found
+    def pods(self, selector: Mapping[str, str]) -> list[dict[str, Any]]:
+        """The pods with these labels."""
+        return self._all("pods", selector)
 
     def asked(self, pod: Mapping[str, Any], path: str) -> bytes:
-        """What a pod of the model server answers, by way of the API server."""
-        of = pod["metadata"]
-        way = f"/api/v1/namespaces/{of['namespace']}/pods/{of['name']}:{HTTP_PORT}/proxy{path}"
-        return self._run("get", f"--raw={way}").encode()
+        """What a pod of the model server, or of an observer, answers."""
+        return self._answered(pod, HTTP_PORT, path).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def gather(cluster: Cluster, name: str, *, at: datetime, made_by: str) -> Facts:
 
     Raises:
         KubectlError: the cluster cannot be reached, or there is no such ModelDeployment, or the user may not see it.
-        RolloutError: it cannot be understood.
+        CommandError: it cannot be understood.
     """
     resource = _resource(cluster.get(name))
     missing: list[str] = []
@@ -89,10 +92,8 @@ def _resource(obj: dict[str, Any]) -> ModelDeployment:
     try:
         return ModelDeployment.parse(obj)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise RolloutError(
-            f"the ModelDeployment is of another version of modelway than this command: {where}: {first['msg']}; "
+        raise CommandError(
+            f"the ModelDeployment is of another version of modelway than this command: {first_problem(error)}; "
             "install the version that runs in the cluster"
         ) from error
 
@@ -119,22 +120,25 @@ def _watch(cluster: Cluster, resource: ModelDeployment, missing: list[str]) -> W
 
 
 def _pods(cluster: Cluster, resource: ModelDeployment, missing: list[str]) -> list[dict[str, Any]]:
-    """The ready pods of the revision that serves, where they are our own server."""
-    stable, serving = resource.status.stable, resource.spec.serving
+    """The ready pods that tell what the revision that serves was asked: its own, or who observes it."""
+    name, stable, spec = resource.metadata.name, resource.status.stable, resource.spec
     if stable is None:
         missing.append("No revision serves: there are no inputs and answers to count.")
         return []
-    if serving is not None and serving.container is not None:
-        missing.append("Nobody counts what an image of your own is asked and answers; the built-in model server does.")
+    is_foreign = spec.serving is not None and spec.serving.container is not None
+    if is_foreign and spec.observe is None:
+        missing.append("Nobody counts what an image of your own is asked and answers: give monitoring.observe.")
         return []
+    selector = (observer_selector if is_foreign else pod_selector)(name, stable.revision)
     try:
-        pods = cluster.pods(resource.metadata.name, stable.revision)
+        pods = cluster.pods(selector)
     except KubectlError as error:
         missing.append(f"What the pods were asked and answered: {error.message}")
         return []
     ready = [pod for pod in pods if is_ready(pod) and not pod["metadata"].get("deletionTimestamp")]
     if not ready:
-        missing.append("No pod of the revision that serves is ready: nobody tells what was asked and answered.")
+        whose = "that observes the revision" if is_foreign else "of the revision"
+        missing.append(f"No pod {whose} that serves is ready: nobody tells what was asked and answered.")
     return sorted(ready, key=lambda pod: pod["metadata"]["name"])
 
 
@@ -163,13 +167,11 @@ def _reading(
     """What a pod has said, understood; a layout that is new is asked for and added to those that are known."""
     if isinstance(said, AnswerError):
         raise said
-    told = str(said.inputs["layout"])
-    if told not in layouts:
+    layout = layouts.get(str(said.inputs["layout"]))
+    if layout is None:
         layout = layout_in(_answered(cluster, pod, REFERENCE))
         layouts[layout.id] = layout
-    if told not in layouts:
-        raise AnswerError("it began anew while it was read")
-    reading = reading_of(said.pod, said.answers, said.inputs, layouts[told], taken_at=at)
+    reading = reading_of(said.pod, said.answers, said.inputs, layout, taken_at=at)
     try:
         for key in (*reading.answers, *reading.usual_answers):
             check_key(key)
@@ -198,6 +200,7 @@ def _answered(cluster: Cluster, pod: Mapping[str, Any], path: str) -> bytes:
 
 def _watched(pod: Mapping[str, Any]) -> WatchedPod:
     metadata = pod["metadata"]
-    created = datetime.fromisoformat(metadata["creationTimestamp"])
-    revision = metadata["labels"][LABEL_REVISION]
+    created = time_of(metadata["creationTimestamp"])
+    labels = metadata["labels"]
+    revision = labels.get(LABEL_OBSERVES) or labels[LABEL_REVISION]
     return WatchedPod(PodKey.of(pod), pod["status"].get("podIP", ""), revision, created, is_ending=False)

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from modelway.cli.types import Duration, Share, Size
-from modelway.server.options import every_address
+from modelway.cli import listening
+from modelway.cli.types import Duration, Size, Slices
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 DEFAULT_MODEL = Path("/mnt/models")
@@ -81,27 +81,12 @@ def _globals(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ..
     metavar="MODULE.NAME",
     help="With AllowList: a class or function that a pickle may use beyond the built-in list. Repeatable.",
 )
-@click.option(
-    "--host",
-    default=every_address,
-    show_default="every address, IPv4 and IPv6",
-    envvar="MODELWAY_HOST",
-    help="Address to listen on.",
-)
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, envvar="MODELWAY_PORT", help="0: any."
-)
+@listening.host
+@listening.port("--port", 8080, "0: any.")
 @click.option(
     "--timeout", type=Duration(), default="5s", show_default=True, envvar="MODELWAY_TIMEOUT", help="For one request."
 )
-@click.option(
-    "--drain",
-    type=Duration(),
-    default="10s",
-    show_default=True,
-    envvar="MODELWAY_DRAIN",
-    help="How long to go on answering after SIGTERM.",
-)
+@listening.drain("How long to go on answering after SIGTERM.")
 @click.option(
     "--threads",
     type=click.IntRange(1),
@@ -162,14 +147,7 @@ def _globals(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ..
     envvar="MODELWAY_MAX_ROWS",
     help="Rows of one request.",
 )
-@click.option(
-    "--grpc-port",
-    type=click.IntRange(0, 65535),
-    default=0,
-    show_default=True,
-    envvar="MODELWAY_GRPC_PORT",
-    help="Port of the Open Inference Protocol's gRPC form; 0: off.",
-)
+@listening.port("--grpc-port", 0, "Port of the Open Inference Protocol's gRPC form; 0: off.")
 @click.option(
     "--observe/--no-observe",
     default=True,
@@ -177,22 +155,8 @@ def _globals(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ..
     envvar="MODELWAY_OBSERVE",
     help="Whether answers and inputs are counted, and the counts told at /v1/observations.",
 )
-@click.option(
-    "--observe-share",
-    type=Share(),
-    default="100%",
-    show_default=True,
-    envvar="MODELWAY_OBSERVE_SHARE",
-    help="Of the requests whose inputs are counted.",
-)
-@click.option(
-    "--observe-rate",
-    type=click.FloatRange(min=1),
-    default=2000,
-    show_default=True,
-    envvar="MODELWAY_OBSERVE_RATE",
-    help="Rows a second whose inputs are counted in each worker at most.",
-)
+@listening.share("--observe-share", "Of the requests whose inputs are counted.")
+@listening.rate("--observe-rate", "Rows a second whose inputs are counted in each worker at most.")
 @click.option(
     "--feedback-keys",
     type=click.Path(path_type=Path),
@@ -206,6 +170,14 @@ def _globals(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ..
     show_default=True,
     envvar="MODELWAY_FEEDBACK_WINDOW",
     help="How long the predictions were made whose labels are counted together; labels may come 256 of them later.",
+)
+@click.option(
+    "--feedback-slices",
+    type=Slices(),
+    default="{}",
+    envvar="MODELWAY_FEEDBACK_SLICES",
+    metavar="JSON",
+    help='Values of slices that labels are counted by, such as {"country": ["DE", "FR"]}. Left out: none.',
 )
 @click.option(
     "--max-body", type=Size(), default="16Mi", show_default=True, envvar="MODELWAY_MAX_BODY", help="Largest request."
@@ -260,5 +232,6 @@ def serve(**given: Any) -> None:
             observe_rate=given["observe_rate"],
             feedback_keys=given["feedback_keys"],
             feedback_window=given["feedback_window"],
+            feedback_slices=given["feedback_slices"],
         )
     )

@@ -1,6 +1,8 @@
 """Kinds of option values that click does not bring: durations and sizes as Kubernetes users write them."""
 
+import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -8,6 +10,7 @@ import click
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|us|µs|ns|h|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _SIZE = re.compile(r"(\d+)(Ki|Mi|Gi|k|M|G)?B?")
+_TAKEN = ("id", "row", "label", "value", "slices")
 _BYTES = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
@@ -63,3 +66,27 @@ class Share(click.ParamType[float]):
         if found is None or float(found[1]) > 100:
             self.fail(f"{value!r} is not a percentage from 0% to 100%, such as 10%", param, ctx)
         return float(found[1]) / 100
+
+
+class Slices(click.ParamType[Mapping[str, tuple[str, ...]]]):
+    """Values by name, as JSON: `{"country": ["DE", "FR"]}`."""
+
+    name = "json"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Mapping[str, tuple[str, ...]]:
+        if not isinstance(value, str):
+            return dict(value)
+        try:
+            found = json.loads(value)
+        except json.JSONDecodeError as error:
+            self.fail(f"is not JSON: {error.msg}, column {error.colno}", param, ctx)
+        if not isinstance(found, dict):
+            self.fail('expected an object of lists, such as {"country": ["DE", "FR"]}', param, ctx)
+        for name, values in found.items():
+            if name in _TAKEN:
+                self.fail(f"{name}: labels have a column of that name already; call the slice otherwise", param, ctx)
+            if not isinstance(values, list) or not all(isinstance(one, str) and one for one in values):
+                self.fail(f"{name}: expected a list of texts", param, ctx)
+        return {name: tuple(values) for name, values in found.items()}

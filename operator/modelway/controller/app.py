@@ -14,13 +14,13 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 import structlog
 import uvloop
 
-from modelway.api.kinds import CHILD_KINDS, MODEL_DEPLOYMENT, OPTIONAL_KINDS, WATCHED_KINDS
+from modelway.api.kinds import CHILD_KINDS, MODEL_DEPLOYMENT, OPTIONAL_KINDS, WATCHED_KINDS, Kind
 from modelway.api.names import MANAGED_SELECTOR
 from modelway.controller.apply import Outdated
 from modelway.controller.health import Health
@@ -37,6 +37,7 @@ from modelway.controller.routers import Routers
 from modelway.controller.servers import Servers
 from modelway.controller.settings import OperatorSettings, SettingsError, read_settings
 from modelway.controller.sink import Sinks
+from modelway.controller.tasks import end
 from modelway.kube.client import Client
 from modelway.kube.connection import Connection
 from modelway.kube.errors import ApiError, Conflict, Deposed
@@ -44,7 +45,6 @@ from modelway.kube.lease import Lease, LeaseTiming
 from modelway.kube.recorder import Recorder
 from modelway.kube.reflector import Reflector
 from modelway.kube.store import Owner, Store
-from modelway.plan import Settings
 from modelway.plan.measured import Target
 
 _log = structlog.get_logger(__name__)
@@ -116,15 +116,7 @@ class Operator:
             self._client,
             self._store,
             recorder,
-            Settings(
-                server_image=settings.server_image,
-                server_image_pull_policy=settings.server_image_pull_policy,
-                server_full_image=settings.server_full_image,
-                router_image=settings.router_image,
-                cluster_domain=settings.cluster_domain,
-                namespace=settings.namespace,
-                prometheus_namespace_label=settings.prometheus_namespace_label,
-            ),
+            settings.of_plans(),
             self._measurer,
             self._metrics.rollouts,
             self._collector,
@@ -133,16 +125,7 @@ class Operator:
             notify=self._sinks.send,
         )
         self._reflectors = [
-            Reflector(
-                self._client,
-                self._store,
-                kind,
-                namespace=namespace,
-                selector="" if kind == MODEL_DEPLOYMENT else MANAGED_SELECTOR,
-                on_change=self._changed_resource if kind == MODEL_DEPLOYMENT else self._changed_child,
-                seed=seed,
-                optional=kind in OPTIONAL_KINDS,
-            )
+            self._reflector(kind, namespace, seed)
             for kind in (MODEL_DEPLOYMENT, *CHILD_KINDS, *OPTIONAL_KINDS, *WATCHED_KINDS)
             for namespace in (settings.watch_namespaces or (None,))
         ]
@@ -155,6 +138,19 @@ class Operator:
             is_leading=self._lease.holds,
         )
         self._stop = asyncio.Event()
+
+    def _reflector(self, kind: Kind, namespace: str | None, seed: random.Random) -> Reflector:
+        is_resource = kind == MODEL_DEPLOYMENT
+        return Reflector(
+            self._client,
+            self._store,
+            kind,
+            namespace=namespace,
+            selector="" if is_resource else MANAGED_SELECTOR,
+            on_change=self._changed_resource if is_resource else self._changed_child,
+            seed=seed,
+            optional=kind in OPTIONAL_KINDS,
+        )
 
     async def run(self) -> int:
         """Run until told to stop; gives the exit code."""
@@ -179,7 +175,7 @@ class Operator:
             return code
         finally:
             self.stop()
-            await _cancelled(leading, hosting, stopping, *watching)
+            await end([leading, hosting, stopping, *watching])
 
     def stop(self) -> None:
         """End in order, as at SIGTERM; `run` returns when all is done."""
@@ -230,7 +226,7 @@ class Operator:
         try:
             await self._lease.keep()
         finally:
-            await _cancelled(*workers)
+            await end(workers)
 
     async def _work(self) -> None:
         while True:
@@ -297,12 +293,3 @@ class Operator:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-async def _cancelled(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel `tasks` and wait until they have ended."""
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await task

@@ -15,6 +15,7 @@ import structlog
 
 from modelway.api.kinds import CONFIG_MAP, SECRET
 from modelway.api.names import FEEDBACK_KEY, child_labels
+from modelway.api.units import rfc3339
 from modelway.kube.client import Client
 from modelway.kube.errors import BadRequest, Conflict, Forbidden, Invalid
 from modelway.kube.store import Owner
@@ -89,7 +90,7 @@ class KeyMaker:
     def _secret(self, owner: Owner, wanted: KeySecret) -> Object:
         since = self._now() if wanted.is_first else self._now() + SPREAD
         key = base64.b64encode(self._chance(_BYTES)).decode()
-        line = f"{key} {since:%Y-%m-%dT%H:%M:%SZ}\n"
+        line = f"{key} {rfc3339(since)}\n"
         reference = {
             "apiVersion": CONFIG_MAP.api_version,
             "kind": CONFIG_MAP.name,

@@ -9,8 +9,8 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
-from modelway.api.observations import PATH, AnswerError, check_origin
-from modelway.controller.asking import asked, reaching
+from modelway.api.observations import QUALITY, AnswerError, check_origin
+from modelway.controller.asking import Asker
 from modelway.controller.measuring import UnreachableError
 from modelway.plan.measured import LabelReading, Target
 from modelway.plan.pods import HTTP_PORT
@@ -33,10 +33,8 @@ class Labels:
     """
 
     def __init__(self, session: aiohttp.ClientSession, *, clock: Callable[[], datetime], port: int = HTTP_PORT) -> None:
-        self._session = session
+        self._asker = Asker(session, port=port, within=_SECONDS, most=_MOST_BYTES)
         self._clock = clock
-        self._port = port
-        self._timeout = aiohttp.ClientTimeout(total=_SECONDS)
 
     async def ask(self, target: Target, since: float) -> LabelReading:
         """What one pod has counted of labels; with a failure where it did not say it.
@@ -46,12 +44,9 @@ class Labels:
             since: Unix time; windows of predictions that begin earlier are left out.
         """
         taken_at = self._clock()
-        path = f"{PATH}?of=quality&since={since:.0f}"
         try:
-            with reaching(target.pod.name, within=_SECONDS):
-                body = await asked(
-                    self._session, target.address, path, port=self._port, within=self._timeout, most=_MOST_BYTES
-                )
+            with self._asker.reaching(target.pod.name):
+                body = await self._asker.get(target.address, f"{QUALITY}&since={since:.0f}")
                 return _understood(body, target, taken_at, since)
         except UnreachableError as error:
             return LabelReading(target.pod, taken_at, failure=str(error))
@@ -67,4 +62,4 @@ def _understood(body: bytes, target: Target, taken_at: datetime, since: float) -
         labelled = QualityCounts.of({"labelled": recent, "answered": (), "outcomes": {}}).labelled
         return LabelReading(target.pod, taken_at, str(said["epoch"]), window, labelled)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise AnswerError(f"{PATH}?of=quality cannot be read: {type(error).__name__}: {error}") from None
+        raise AnswerError(f"{QUALITY} cannot be read: {type(error).__name__}: {error}") from None

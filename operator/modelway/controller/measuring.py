@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from modelway.controller.tasks import end
 from modelway.kube.store import Owner
 from modelway.plan.measured import (
     LabelReading,
@@ -113,9 +114,7 @@ class Measurer:
         """Ask nobody any more."""
         tasks = [task for followed in self._followed.values() for task in followed.tasks]
         self._followed.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
 
     def _question(self, owner: Owner, followed: _Followed) -> None:
         """Ask Prometheus by a task of its own, so that its silence keeps nobody waiting for the pods."""

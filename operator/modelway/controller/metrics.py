@@ -65,29 +65,7 @@ def make_metrics() -> Metrics:
     PlatformCollector(registry=registry)
     return Metrics(
         registry=registry,
-        queue=QueueMetrics(
-            depth=Gauge("workqueue_depth", "Keys that wait.", labelnames=("name",), registry=registry).labels(
-                _CONTROLLER
-            ),
-            adds=Counter("workqueue_adds", "Keys added.", labelnames=("name",), registry=registry).labels(_CONTROLLER),
-            retries=Counter(
-                "workqueue_retries", "Keys added again after a failure.", labelnames=("name",), registry=registry
-            ).labels(_CONTROLLER),
-            queue_seconds=Histogram(
-                "workqueue_queue_duration_seconds",
-                "Time that a due key waited.",
-                buckets=_SECONDS,
-                labelnames=("name",),
-                registry=registry,
-            ).labels(_CONTROLLER),
-            work_seconds=Histogram(
-                "workqueue_work_duration_seconds",
-                "Time that a key was worked on.",
-                buckets=_SECONDS,
-                labelnames=("name",),
-                registry=registry,
-            ).labels(_CONTROLLER),
-        ),
+        queue=_queue_metrics(registry),
         longest_running=Gauge(
             "workqueue_longest_running_processor_seconds",
             "Age of the oldest work in progress.",
@@ -129,4 +107,24 @@ def make_metrics() -> Metrics:
             labelnames=("result",),
             registry=registry,
         ),
+    )
+
+
+def _queue_metrics(registry: CollectorRegistry) -> QueueMetrics:
+    def counter(name: str, documentation: str) -> Counter:
+        found = Counter(f"workqueue_{name}", documentation, labelnames=("name",), registry=registry)
+        return found.labels(_CONTROLLER)
+
+    def times(name: str, documentation: str) -> Histogram:
+        name = f"workqueue_{name}_duration_seconds"
+        found = Histogram(name, documentation, buckets=_SECONDS, labelnames=("name",), registry=registry)
+        return found.labels(_CONTROLLER)
+
+    depth = Gauge("workqueue_depth", "Keys that wait.", labelnames=("name",), registry=registry)
+    return QueueMetrics(
+        depth=depth.labels(_CONTROLLER),
+        adds=counter("adds", "Keys added."),
+        retries=counter("retries", "Keys added again after a failure."),
+        queue_seconds=times("queue", "Time that a due key waited."),
+        work_seconds=times("work", "Time that a key was worked on."),
     )

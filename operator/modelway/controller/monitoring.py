@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from modelway.controller.measuring import UnreachableError
+from modelway.controller.tasks import end
 from modelway.kube.store import Owner
 from modelway.plan.monitoring.readings import Collected, Layout, PodReading, WatchedPod, Watching
 
@@ -82,9 +83,7 @@ class Collector:
         """Read nobody any more."""
         tasks = [followed.task for followed in self._followed.values() if followed.task is not None]
         self._followed.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
 
     async def _keep_reading(self, owner: Owner, followed: _Followed) -> None:
         loop = asyncio.get_running_loop()

@@ -18,6 +18,7 @@ from modelway.api.monitoring import DEFAULT_WINDOW, Monitoring
 from modelway.api.resource import ModelDeployment
 from modelway.api.units import seconds
 from modelway.kube.store import Owner
+from modelway.plan.monitoring import quality_slices
 from modelway.plan.monitoring.level import burns
 from modelway.plan.monitoring.readings import Collected
 from modelway.plan.monitoring.telling import feature_name
@@ -90,6 +91,7 @@ class MonitoringMetrics(Collector):
         closed = _gauge("last_window_timestamp_seconds", "When the last window ended.")
         window = _gauge("window_seconds", "Seconds that are looked at together.")
         rows = _counter("rows", "Rows of inputs, by what became of them.", "result")
+        slices = _gauge("slice_quality", "The metric of each slice with labels enough.", "metric", "slice", "value")
         gaps = _counter("gaps", "Processes that ended without having been read to the end.")
         for owner, told in self._told.items():
             labels = [*owner, told.revision]
@@ -111,7 +113,9 @@ class MonitoringMetrics(Collector):
             for result, count in (("counted", watch.rows), ("skipped", watch.skipped), ("refused", watch.refused)):
                 rows.add_metric([*labels, result], count)
             gaps.add_metric(labels, watch.gaps)
-        yield from (age, state, drift, drifted, burn, closed, window, rows, gaps)
+            for metric, name, value, figure in _sliced(told, watch, self._clock()):
+                slices.add_metric([*labels, metric, name, value], figure)
+        yield from (age, state, drift, drifted, burn, closed, window, rows, slices, gaps)
 
 
 def _moved(told: _Told, watch: Watch) -> list[tuple[str, float]]:
@@ -125,6 +129,17 @@ def _moved(told: _Told, watch: Watch) -> list[tuple[str, float]]:
         if one.psi is not None
     ]
     return sorted(found, key=lambda one: -one[1])[:MOST_FEATURES]
+
+
+def _sliced(told: _Told, watch: Watch, now: datetime) -> Iterator[tuple[str, str, str, float]]:
+    """Metric, name, value and figure of slices: at most 84, as the schema bounds names and values."""
+    asked, state = told.given.quality, watch.quality
+    if asked is None or state is None:
+        return
+    for one in quality_slices.sliced(state.slices, asked, now):
+        if one.figure is not None:
+            name, value = quality_slices.shown(one, asked, hide=told.given.hides)
+            yield asked.metric, name, value, one.figure.value
 
 
 def _gauge(name: str, documentation: str, *labels: str) -> GaugeMetricFamily:

@@ -13,8 +13,8 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
-from modelway.api.observations import PATH, AnswerError
-from modelway.controller.asking import asked, reaching
+from modelway.api.observations import INPUTS, PATH, QUALITY, REFERENCE, AnswerError
+from modelway.controller.asking import Asker
 from modelway.plan.monitoring import documents
 from modelway.plan.monitoring.readings import Layout, PodReading, Served, WatchedPod, Watching
 from modelway.plan.pods import HTTP_PORT
@@ -46,10 +46,8 @@ class Observed:
     """
 
     def __init__(self, session: aiohttp.ClientSession, *, clock: Callable[[], datetime], port: int = HTTP_PORT) -> None:
-        self._session = session
+        self._asker = Asker(session, port=port, within=_SECONDS, most=_MOST_BYTES)
         self._clock = clock
-        self._port = port
-        self._timeout = aiohttp.ClientTimeout(total=_SECONDS)
 
     async def read(
         self, pod: WatchedPod, wanted: Watching, layouts: Mapping[str, Layout]
@@ -59,7 +57,7 @@ class Observed:
         Raises:
             UnreachableError: it did not answer, or not what a model server of its revision answers.
         """
-        with reaching(pod.pod.name, within=_SECONDS):
+        with self._asker.reaching(pod.pod.name):
             return await self._read(pod, wanted, layouts)
 
     async def _read(
@@ -67,30 +65,27 @@ class Observed:
     ) -> tuple[PodReading, Layout | None]:
         taken_at = self._clock()
         answers = documents.answers_in(await self._get(pod, PATH), pod.revision)
-        inputs = documents.inputs_in(await self._get(pod, f"{PATH}?of=inputs"), pod.revision)
-        if inputs["epoch"] != answers["epoch"]:
-            raise AnswerError("it began anew while it was read")
+        inputs = documents.inputs_in(await self._get(pod, INPUTS), pod.revision)
         served = _served(await self._get(pod, _METRICS)) if wanted.served else None
         quality = await self._quality(pod) if wanted.quality else None
         layout = layouts.get(str(inputs["layout"]))
         is_known = layout is not None
         if layout is None:
-            layout = documents.layout_in(await self._get(pod, f"{PATH}?of=reference"))
+            layout = documents.layout_in(await self._get(pod, REFERENCE))
         reading = documents.reading_of(pod, answers, inputs, layout, taken_at=taken_at, served=served, quality=quality)
         return reading, None if is_known else layout
 
     async def _quality(self, pod: WatchedPod) -> Mapping[str, Any] | None:
         """What labels say; None of a pod that takes none, made before that was asked for."""
-        path = f"{PATH}?of=quality"
         try:
-            said = orjson.loads(await self._get(pod, path))
+            said = orjson.loads(await self._get(pod, QUALITY))
         except (ValueError, AnswerError):
             return None
         is_document = isinstance(said, dict) and isinstance(said.get("format"), int)
         return said if is_document and said.get("revision") == pod.revision else None
 
     async def _get(self, pod: WatchedPod, path: str) -> bytes:
-        return await asked(self._session, pod.address, path, port=self._port, within=self._timeout, most=_MOST_BYTES)
+        return await self._asker.get(pod.address, path)
 
 
 def _served(body: bytes) -> Served:

@@ -16,6 +16,7 @@ from typing import Annotated, Final, NamedTuple
 import aiohttp
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from modelway.controller.asking import body_of
 from modelway.plan.measured import MetricsReading, MetricsTarget, Question
 
 _SECONDS: Final = 10.0
@@ -127,12 +128,10 @@ class Prometheus:
             timeout=aiohttp.ClientTimeout(total=_SECONDS),
             allow_redirects=False,  # a token is for this host alone
         ) as answer:
-            body = bytearray()
-            async for chunk in answer.content.iter_any():
-                body += chunk
-                if len(body) > _MOST_BYTES:
-                    raise _RefusedError(f"{selector} has more than {_MOST_BYTES >> 20} MiB of samples: narrow it")
-            return answer.status, bytes(body)
+            body = await body_of(answer, most=_MOST_BYTES)
+        if body is None:
+            raise _RefusedError(f"{selector} has more than {_MOST_BYTES >> 20} MiB of samples: narrow it")
+        return answer.status, body
 
 
 def _understood(status: int, body: bytes, selector: str) -> list[_Series]:

@@ -15,6 +15,7 @@ import orjson
 import structlog
 from pydantic import ValidationError
 
+from modelway.api.base import first_problem
 from modelway.api.kinds import CONTROLLER_REVISION, JOB, MODEL_DEPLOYMENT, POD
 from modelway.api.names import COMPONENT_BATCH, FIELD_MANAGER, LABEL_COMPONENT
 from modelway.api.resource import ModelDeployment
@@ -236,10 +237,8 @@ class Reconciler:
         return written
 
     async def _refuse(self, raw: Object, memory: _Memory, error: ValidationError) -> None:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         before = Status.model_validate(raw.get("status", {}))
-        message = f"{where}: {first['msg']}; the CRD on this cluster is not this operator's"
+        message = f"{first_problem(error)}; the CRD on this cluster is not this operator's"
         status = _dumped(invalid(raw["metadata"]["generation"], before, message, now=self._now()))
         if status != raw.get("status", {}):
             with contextlib.suppress(_DeletedError):

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import aiohttp
 import orjson
 
+from modelway.controller.asking import body_of, url_of
 from modelway.controller.measuring import UnreachableError
 from modelway.plan.measured import ArmCounters, RouterReading, Target
 from modelway.plan.routing.envoy import COUNTERS_PATH, EPOCH_HEADER, GRPC, POD_HEADER, ROUTES_NAME, STATUS_PORT
@@ -21,7 +22,7 @@ from modelway.plan.routing.envoy import COUNTERS_PATH, EPOCH_HEADER, GRPC, POD_H
 _SECONDS: Final = 2.0
 _MERGE_SECONDS: Final = 0.02
 """Between two requests, until the histograms of Envoy's threads are merged."""
-_LARGEST: Final = 4 * 2**20
+_MOST_BYTES: Final = 4 * 2**20
 
 _OF_CLUSTER: Final = re.compile(r"cluster\.(admin|[0-9a-f]{8}(?:-shadow)?(?:-grpc)?)\.(.+)")
 _ADMIN: Final = "admin"
@@ -87,11 +88,10 @@ class Routers:
         return later
 
     async def _get(self, target: Target) -> "_Answer":
-        url = f"http://{_host(target.address)}:{self._port}{COUNTERS_PATH}"
-        async with self._session.get(url) as answer:
-            content = await answer.content.read(_LARGEST)
-            while not answer.content.at_eof() and len(content) < _LARGEST:
-                content += await answer.content.read(_LARGEST - len(content))
+        async with self._session.get(url_of(target.address, self._port, COUNTERS_PATH)) as answer:
+            content = await body_of(answer, most=_MOST_BYTES)
+            if content is None:
+                raise UnreachableError(f"router {target.pod.name}: answers more than {_MOST_BYTES} bytes")
             if answer.status != 200:
                 raise UnreachableError(f"router {target.pod.name}: answers {answer.status}")
             if answer.headers.get(POD_HEADER) != target.pod.uid:
@@ -119,10 +119,6 @@ class _Answer(NamedTuple):
     def merged(self) -> int:
         """Grows with each merging of the histograms: they hold the requests to the status listener as well."""
         return max(self.times.get(_ADMIN, {}).values(), default=0)
-
-
-def _host(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
 
 
 def _parsed(epoch: str, content: bytes) -> _Answer:

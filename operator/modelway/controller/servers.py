@@ -9,8 +9,9 @@ from typing import Annotated, Final
 import aiohttp
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from modelway.api.base import first_problem
 from modelway.api.observations import PATH, AnswerError, check_origin
-from modelway.controller.asking import asked, reaching
+from modelway.controller.asking import Asker
 from modelway.plan.measured import ServerReading, Target
 from modelway.plan.pods import HTTP_PORT
 
@@ -45,10 +46,8 @@ class Servers:
     """
 
     def __init__(self, session: aiohttp.ClientSession, *, clock: Callable[[], datetime], port: int = HTTP_PORT) -> None:
-        self._session = session
+        self._asker = Asker(session, port=port, within=_SECONDS, most=_MOST_BYTES)
         self._clock = clock
-        self._port = port
-        self._timeout = aiohttp.ClientTimeout(total=_SECONDS)
 
     async def ask(self, target: Target) -> ServerReading:
         """Read one pod.
@@ -56,11 +55,8 @@ class Servers:
         Raises:
             UnreachableError: it did not answer, or not what a model server of its revision answers.
         """
-        with reaching(target.pod.name, within=_SECONDS):
-            body = await asked(
-                self._session, target.address, PATH, port=self._port, within=self._timeout, most=_MOST_BYTES
-            )
-            said = _understood(body, target.revision)
+        with self._asker.reaching(target.pod.name):
+            said = _understood(await self._asker.get(target.address, PATH), target.revision)
         return ServerReading(
             pod=target.pod,
             taken_at=self._clock(),
@@ -77,8 +73,6 @@ def _understood(body: bytes, revision: str) -> _Said:
     try:
         said = _Said.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the answer"
-        raise AnswerError(f"{PATH}: {where}: {first['msg']}") from None
+        raise AnswerError(f"{PATH}: {first_problem(error)}") from None
     check_origin(said.format, said.revision, wanted=revision)
     return said

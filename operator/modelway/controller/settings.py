@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from modelway.plan import Settings
+
 _PREFIX = "MODELWAY_"
 
 
@@ -107,6 +109,18 @@ class OperatorSettings(BaseModel):
 
     log_format: Literal["json", "console"] = "json"
     """json: one object a line; console: for people."""
+
+    def of_plans(self) -> Settings:
+        """What plans need to know of this installation."""
+        return Settings(
+            server_image=self.server_image,
+            server_image_pull_policy=self.server_image_pull_policy,
+            server_full_image=self.server_full_image,
+            router_image=self.router_image,
+            cluster_domain=self.cluster_domain,
+            namespace=self.namespace,
+            prometheus_namespace_label=self.prometheus_namespace_label,
+        )
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> OperatorSettings:

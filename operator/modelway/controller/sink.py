@@ -21,6 +21,7 @@ from prometheus_client import Counter
 from yarl import URL
 
 from modelway.controller.reachable import Address, NotAllowedError, Resolver, check_literal, is_named, is_off_limits
+from modelway.controller.tasks import end
 from modelway.kube.recorder import Recorder
 from modelway.kube.store import Owner
 from modelway.plan import Object
@@ -127,9 +128,7 @@ class Sinks:
         """Tell nobody anything any more."""
         tasks = [line.task for line in self._lines.values() if line.task is not None]
         self._lines.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
         await self._session.close()
 
     async def _work(self, owner: Owner, line: _Line) -> None:

@@ -1,15 +1,14 @@
-"""Which revision serves, which is to take over, and whether it may.
+"""An arm: a revision with the pods that it has. How many it is told to have, and which bytes they hold. Pure.
 
-Called by `plan.plan` after the revisions are known and before any child is built. Pure.
-Invariant: a revision takes over only when all pods asked for are ready and it is certain which bytes they hold; the
-revision that served before keeps its pods until nobody can be sent to it any more.
+Called by `plan.plan`, and by `rollout` where it matters whether an arm can take requests: it can when all pods that
+were asked for are ready and it is certain which bytes they hold.
 """
 
 from dataclasses import dataclass
 
 from modelway.api.kinds import AUTOSCALER, DEPLOYMENT
 from modelway.api.names import child_name
-from modelway.api.spec import Serving
+from modelway.api.serving import Serving
 from modelway.plan.failures import digests
 from modelway.plan.revisions import Revision
 from modelway.plan.types import ChildKey, Object, Observed, PodKey

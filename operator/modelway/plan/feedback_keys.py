@@ -8,14 +8,14 @@ have it; and when no label for what the old one signed can come any more, the ol
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from modelway.api.kinds import CONFIG_MAP
 from modelway.api.monitoring_quality import DEFAULT_QUALITY_WINDOW, Quality
 from modelway.api.names import FEEDBACK_SLOTS, feedback_name
 from modelway.api.resource import ModelDeployment
-from modelway.api.units import seconds
+from modelway.api.units import seconds, time_of
 from modelway.plan.children import owned
 from modelway.plan.types import Child, ChildKey, KeySecret, Object, Observed
 from modelway.stats.quality_counts import HORIZON
@@ -84,7 +84,7 @@ def _live(observed: Observed) -> Mapping[str, Object]:
 
 
 def _made(marker: Object) -> datetime:
-    return datetime.fromisoformat(marker["metadata"]["creationTimestamp"]).astimezone(UTC)
+    return time_of(marker["metadata"]["creationTimestamp"])
 
 
 def _marker(resource: ModelDeployment, slot: str) -> Child:

@@ -1,33 +1,33 @@
 """The pod template of a revision. Called once in a revision's life, when it is first seen. Pure.
 
-Pods are locked down by default: no API token, no root, no capabilities, a read-only image. What loosens that is said
-in the resource and nowhere else. Credentials reach the container that fetches the model and no other.
+Pods are locked down by default (`restricted`), without an API token. What loosens that is said in the resource and
+nowhere else. Credentials reach the container that fetches the model and no other (`fetching`).
 """
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from modelway.api.model_source import FULL_FORMATS, ModelSource
 from modelway.api.monitoring_quality import DEFAULT_QUALITY_WINDOW
 from modelway.api.names import (
-    CONTAINER_FETCH,
     CONTAINER_SERVER,
     FEEDBACK_DIRECTORY,
     FEEDBACK_KEY,
     FEEDBACK_SLOTS,
     MODEL_DIRECTORY,
-    PIN_DIRECTORY,
-    PIN_KEY,
-    SOURCE_DIRECTORY,
     child_labels,
-    child_name,
     feedback_name,
     pod_selector,
 )
-from modelway.api.pods import ContainerSecurity, PodTemplate, Resources
-from modelway.api.spec import FULL_FORMATS, Container, ModelSource, Serving, Spec
+from modelway.api.pods import ContainerSecurity, PodTemplate
+from modelway.api.serving import Container, Serving
+from modelway.api.spec import Spec
 from modelway.api.units import quantity_value, seconds
 from modelway.plan.canonical import dumped, given
+from modelway.plan.fetching import fetch_container, loading_arguments, model_mounts, model_volumes
+from modelway.plan.restricted import container_security, default_resources, pod_security
 from modelway.plan.types import Object, Settings
 
 HTTP_PORT: Final = 8080
@@ -37,22 +37,9 @@ DRAIN_SECONDS: Final = 10
 endpoints, kube-proxy and DNS take to forget it."""
 
 _SERVICE_PORTS: Final = {"http": 80, "grpc": 9000}
-_USER: Final = 65532
-_TMP: Final[Object] = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - the pod's own emptyDir
 DEFAULT_TIMEOUT: Final = "5s"
 DEFAULT_STARTUP_TIMEOUT: Final = "10m"
 _THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-def default_resources(asked: Resources | None) -> Object:
-    """Resources of the container that computes, with the defaults where nothing is said."""
-    requests = dict(asked.requests or {}) if asked else {}
-    limits = dict(asked.limits or {}) if asked else {}
-    for name, value in {"cpu": "500m", "memory": "512Mi"}.items():
-        if name not in requests:
-            requests[name] = limits.get(name, value)
-    limits.setdefault("memory", max(requests["memory"], "1Gi", key=quantity_value))
-    return {"requests": requests, "limits": limits}
 
 
 def pod_template(name: str, revision: str, spec: Spec, settings: Settings) -> Object:
@@ -70,9 +57,9 @@ def pod_template(name: str, revision: str, spec: Spec, settings: Settings) -> Ob
     return {
         "metadata": {"labels": labels, "annotations": annotations},
         "spec": given(
-            initContainers=[_fetch_container(spec.model, serving, settings)] if spec.model else None,
+            initContainers=[fetch_container(spec.model, serving.resources, settings)] if spec.model else None,
             containers=[_serving_container(name, revision, spec, settings)],
-            volumes=_volumes(name, revision, spec.model) + _keys_volumes(name, spec),
+            volumes=model_volumes(name, revision, spec.model) + _keys_volumes(name, spec),
             automountServiceAccountToken=False,
             enableServiceLinks=False,
             serviceAccountName=serving.service_account_name,
@@ -127,7 +114,7 @@ def _serving_container(name: str, revision: str, spec: Spec, settings: Settings)
         ports=[{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in _listening(foreign).items()],
         env=[variable for variable in environment if variable["name"] not in theirs] + (dumped(extra.env) or []),
         resources=resources,
-        volumeMounts=_mounts(_model_path(foreign), spec.model) + _keys_mounts(spec),
+        volumeMounts=model_mounts(_model_path(foreign), spec.model) + _keys_mounts(spec),
         securityContext=container_security(_loosened(foreign)),
         terminationMessagePolicy="FallbackToLogsOnError",
         **_probes(serving),
@@ -164,27 +151,15 @@ def _serve_arguments(name: str, spec: Spec) -> list[str]:
     if (quality := spec.quality) is not None:
         arguments.append(f"--feedback-keys={FEEDBACK_DIRECTORY}")
         arguments.append(f"--feedback-window={quality.window or DEFAULT_QUALITY_WINDOW}")
+        if quality.slices:
+            slices = {one.name: sorted(one.values) for one in quality.slices}
+            # Kubernetes replaces $(NAME) in arguments by variables; JSON can say a dollar otherwise.
+            arguments.append("--feedback-slices=" + json.dumps(slices, sort_keys=True).replace("$", "\\u0024"))
     if model is None:
         return arguments
     if model.version:
         arguments.append(f"--version={model.version}")
     return [*arguments, *loading_arguments(model)]
-
-
-def loading_arguments(model: ModelSource) -> list[str]:
-    """What whoever loads the fetched model has to be told of it."""
-    # A converted model is ONNX, whatever its source was; a transform beside it may still need the policy.
-    return [*([] if model.convert else _format(model)), *_policy(model)]
-
-
-def _format(model: ModelSource) -> list[str]:
-    """What the model's file is, as arguments of whoever loads it."""
-    return [f"--format={model.format}"] if model.format else []
-
-
-def _policy(model: ModelSource) -> list[str]:
-    """What the model's file may do, likewise."""
-    return [f"--code={model.code or 'Refuse'}", *(f"--allow-global={name}" for name in model.allowed_globals)]
 
 
 def _environment(name: str, revision: str, spec: Spec, *, threads: int) -> list[Object]:
@@ -195,52 +170,6 @@ def _environment(name: str, revision: str, spec: Spec, *, threads: int) -> list[
             values["MODELWAY_MODEL_VERSION"] = spec.model.version
     values |= dict.fromkeys(_THREAD_VARIABLES, str(threads))
     return [{"name": key, "value": value} for key, value in values.items()]
-
-
-def _fetch_container(model: ModelSource, serving: Serving, settings: Settings) -> Object:
-    target = SOURCE_DIRECTORY if model.convert else MODEL_DIRECTORY
-    arguments = ["fetch", f"--uri={model.uri}", f"--to={target}", f"--pin-file={PIN_DIRECTORY}/{PIN_KEY}"]
-    if _is_claim(model):
-        arguments.append("--mounted")
-    if model.convert:
-        arguments += [f"--convert={model.convert}", f"--convert-to={MODEL_DIRECTORY}", *_format(model), *_policy(model)]
-    secret = model.credentials_secret_ref
-    return given(
-        name=CONTAINER_FETCH,
-        image=(settings.server_full_image if model.convert else "") or settings.server_image,
-        imagePullPolicy=settings.server_image_pull_policy,
-        args=arguments,
-        envFrom=[{"secretRef": {"name": secret.name}}] if secret else None,
-        resources=default_resources(serving.resources),  # what the server has: the pod's size is unchanged
-        volumeMounts=[
-            *_fetch_mounts(model),
-            {"name": "pin", "mountPath": PIN_DIRECTORY, "readOnly": True},
-        ],
-        securityContext=container_security(),
-        terminationMessagePolicy="FallbackToLogsOnError",
-    )
-
-
-def _volumes(name: str, revision: str, model: ModelSource | None) -> list[Object]:
-    scratch = {"name": "tmp", "emptyDir": {}}
-    if model is None:
-        return [scratch]
-    pin = {"name": "pin", "configMap": {"name": child_name(name, revision), "optional": True}}
-    source: Object = {"emptyDir": {}}
-    if _is_claim(model):
-        claim = model.uri.removeprefix("pvc://").partition("/")[0]
-        source = {"persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
-    if model.convert:
-        return [{"name": "model", "emptyDir": {}}, {"name": "source"} | source, scratch, pin]
-    return [{"name": "model"} | source, scratch, pin]
-
-
-def _mounts(path: str, model: ModelSource | None) -> list[Object]:
-    """What the serving container sees: the model, to read only."""
-    if model is None:
-        return [_TMP]
-    inner = "" if model.convert else _inner(model)
-    return [given(name="model", mountPath=path, readOnly=True, subPath=inner or None), _TMP]
 
 
 def _keys_volumes(name: str, spec: Spec) -> list[Object]:
@@ -266,26 +195,6 @@ def _keys_mounts(spec: Spec) -> list[Object]:
     return [{"name": "feedback", "mountPath": FEEDBACK_DIRECTORY, "readOnly": True}]
 
 
-def _fetch_mounts(model: ModelSource) -> list[Object]:
-    """What the container that fetches sees: what it reads, where that is a claim, and what it writes."""
-    source = "source" if model.convert else "model"
-    path = SOURCE_DIRECTORY if model.convert else MODEL_DIRECTORY
-    read_only = True if _is_claim(model) else None
-    mounts = [given(name=source, mountPath=path, readOnly=read_only, subPath=_inner(model) or None)]
-    if model.convert:
-        mounts.append({"name": "model", "mountPath": MODEL_DIRECTORY})
-    return [*mounts, _TMP]
-
-
-def _is_claim(model: ModelSource) -> bool:
-    return model.uri.startswith("pvc://")
-
-
-def _inner(model: ModelSource) -> str:
-    """The path inside a claim."""
-    return model.uri.removeprefix("pvc://").partition("/")[2].strip("/") if _is_claim(model) else ""
-
-
 def _probes(serving: Serving) -> Object:
     startup = math.ceil(seconds(serving.startup_timeout or DEFAULT_STARTUP_TIMEOUT))
     foreign = serving.container
@@ -304,29 +213,6 @@ def _probes(serving: Serving) -> Object:
         "startupProbe": ready | {"periodSeconds": 1, "failureThreshold": startup, "timeoutSeconds": 2},
         "readinessProbe": ready | {"periodSeconds": 5, "failureThreshold": 3, "timeoutSeconds": 2},
         "livenessProbe": alive | {"periodSeconds": 10, "failureThreshold": 6, "timeoutSeconds": 5},
-    }
-
-
-def pod_security(foreign: ContainerSecurity | None = None) -> Object:
-    """The restricted security context of a pod, loosened as it was asked for."""
-    user = _USER if foreign is None or foreign.run_as_user is None else foreign.run_as_user
-    group = _USER if foreign is None or foreign.run_as_group is None else foreign.run_as_group
-    return {
-        "runAsNonRoot": foreign.run_as_non_root if foreign and foreign.run_as_non_root is not None else True,
-        "runAsUser": user,
-        "runAsGroup": group,
-        "fsGroup": group,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
-
-
-def container_security(foreign: ContainerSecurity | None = None) -> Object:
-    """The restricted security context of a container, loosened as it was asked for."""
-    read_only = foreign.read_only_root_filesystem if foreign else None
-    return {
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-        "readOnlyRootFilesystem": True if read_only is None else read_only,
     }
 
 

@@ -111,7 +111,8 @@ def resolved_spec(spec: Spec) -> dict[str, Any]:
     if spec.model is not None:
         resolved["model"] = spec.model.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_OUTSIDE_MODEL)
     if (quality := spec.quality) is not None:
-        resolved["feedback"] = {"window": quality.window or DEFAULT_QUALITY_WINDOW}
+        slices = {one.name: sorted(one.values) for one in quality.slices}
+        resolved["feedback"] = {"window": quality.window or DEFAULT_QUALITY_WINDOW, "slices": slices}
     cleaned: dict[str, Any] = without_empty(resolved)
     return cleaned or {"container": "brings its own model"}  # of batch jobs alone; an empty record would be a lost one
 

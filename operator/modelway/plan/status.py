@@ -11,6 +11,7 @@ from modelway.api.kinds import SERVICE
 from modelway.api.names import pod_selector
 from modelway.api.status import Failure, RevisionStatus, RolloutStatus, Status, StatusCondition
 from modelway.plan.arms import Arm, arm_of, needed_replicas
+from modelway.plan.batch import inputs
 from modelway.plan.batch.scoring import Scoring
 from modelway.plan.failures import failure_of_pods, failure_of_refusals, failure_of_routers, has_changed_artifact
 from modelway.plan.monitoring.monitor import Monitored
@@ -19,10 +20,7 @@ from modelway.plan.pods import service_ports
 from modelway.plan.revisions import Revision
 from modelway.plan.roles import Roles
 from modelway.plan.routing import leads_to_routers, ready_routers, route_verdict
-from modelway.plan.types import ChildKey, Observed, Settings
-
-_Verdict = tuple[bool | None, Reason | str, str]
-"""Whether a condition holds (None: nobody knows), why, and the message."""
+from modelway.plan.types import ChildKey, Observed, Settings, Verdict
 
 
 def describe(
@@ -41,7 +39,7 @@ def describe(
     candidate = arm_of(observed, roles.candidate) if roles.candidate else None
     failure = find_failure(observed, roles)
     asleep = candidate is not None and needed_replicas(resource.spec.serving, stable) == 0
-    verdicts: dict[Condition, _Verdict] = {
+    verdicts: dict[Condition, Verdict] = {
         Condition.READY: _ready(observed, stable, failure, asleep=asleep),
         Condition.RECONCILING: _reconciling(observed, roles, failure, asleep=asleep),
         Condition.STALLED: _stalled(observed, stable, roles, failure),
@@ -52,7 +50,7 @@ def describe(
     if (accepted := route_verdict(observed, serves=roles.front is not None)) is not None:
         verdicts[Condition.ROUTE_ACCEPTED] = accepted
     if scoring.entries:
-        verdicts[Condition.BATCH_FAILED] = _batch_failed(scoring)
+        verdicts |= _of_batches(scoring)
     verdicts |= monitored.verdicts
     if retrained.verdict is not None:
         verdicts[Condition.RETRAINING_FAILED] = retrained.verdict
@@ -78,12 +76,12 @@ def describe_unserved(observed: Observed, revision: Revision, scoring: Scoring, 
     resource = observed.resource
     failure = failure_of_refusals(observed.refusals)
     stalled = (True, failure.reason, failure.message) if failure else (False, Reason.AS_EXPECTED, _NOT_IN_THE_WAY)
-    verdicts: dict[Condition, _Verdict] = {
+    verdicts: dict[Condition, Verdict] = {
         Condition.READY: (True, Reason.BATCH_ONLY, "nothing answers requests: spec.serving is left out"),
         Condition.RECONCILING: (False, Reason.UP_TO_DATE, "batch runs take the revision of the spec"),
         Condition.STALLED: stalled,
         Condition.NAME_CONFLICT: _name_conflict(observed),
-        Condition.BATCH_FAILED: _batch_failed(scoring),
+        **_of_batches(scoring),
     }
     return Status(
         observed_generation=resource.metadata.generation,
@@ -102,7 +100,7 @@ def is_unserved(status: Status) -> bool:
 
 def invalid(observed_generation: int, before: Status, message: str, *, now: datetime) -> Status:
     """The status of a resource whose spec this operator cannot read; everything else is left as it was."""
-    verdicts: dict[Condition, _Verdict] = {
+    verdicts: dict[Condition, Verdict] = {
         Condition.RECONCILING: (False, Reason.INVALID_SPEC, message),
         Condition.STALLED: (True, Reason.INVALID_SPEC, message),
     }
@@ -133,7 +131,7 @@ _NOT_IN_THE_WAY: Final = "nothing is in the way"
 _ASLEEP: Final = "scaled to zero: nothing answers until there are replicas again"
 
 
-def _ready(observed: Observed, stable: Arm | None, failure: Failure | None, *, asleep: bool) -> _Verdict:
+def _ready(observed: Observed, stable: Arm | None, failure: Failure | None, *, asleep: bool) -> Verdict:
     told = failure.message if failure else ""
     if stable is None and asleep and failure is None:
         return True, Reason.SCALED_TO_ZERO, _ASLEEP
@@ -146,7 +144,7 @@ def _ready(observed: Observed, stable: Arm | None, failure: Failure | None, *, a
     return _answering(observed, stable, told)
 
 
-def _answering(observed: Observed, stable: Arm, told: str) -> _Verdict:
+def _answering(observed: Observed, stable: Arm, told: str) -> Verdict:
     if stable.ready == 0:
         return False, Reason.NO_READY_PODS, told or "no pod of the stable revision is ready"
     if leads_to_routers(observed) and not ready_routers(observed.pods):
@@ -154,7 +152,7 @@ def _answering(observed: Observed, stable: Arm, told: str) -> _Verdict:
     return True, Reason.SERVING, f"revision {stable.revision.hash} answers"
 
 
-def _reconciling(observed: Observed, roles: Roles, failure: Failure | None, *, asleep: bool) -> _Verdict:
+def _reconciling(observed: Observed, roles: Roles, failure: Failure | None, *, asleep: bool) -> Verdict:
     rollout = roles.rollout
     if rollout is not None and rollout.state == "RollingBack":
         return failure is None, Reason.ROLLING_BACK, f"revision {rollout.revision} gets no more requests"
@@ -172,13 +170,13 @@ def _reconciling(observed: Observed, roles: Roles, failure: Failure | None, *, a
     return failure is None, Reason.NEW_REVISION, message
 
 
-def _at_rest(rollout: RolloutStatus | None) -> _Verdict:
+def _at_rest(rollout: RolloutStatus | None) -> Verdict:
     if rollout is not None and rollout.state == "Rejected":
         return False, Reason.REJECTED, f"revision {rollout.revision} of the spec was rejected and is not tried again"
     return False, Reason.UP_TO_DATE, "the revision of the spec is the one that serves"
 
 
-def _in_step(rollout: RolloutStatus, failure: Failure | None) -> _Verdict:
+def _in_step(rollout: RolloutStatus, failure: Failure | None) -> Verdict:
     """A bake, a pause and a wait are no work in progress: whoever waits for that may go on."""
     if rollout.state == "Promoting":
         return failure is None, Reason.PROMOTING, f"revision {rollout.revision} is to get all pods and all requests"
@@ -198,7 +196,7 @@ def _has_its_pods(rollout: RolloutStatus | None) -> bool:
     return rollout is not None and rollout.step is not None and rollout.reason in _WITH_ITS_PODS
 
 
-def _stalled(observed: Observed, stable: Arm | None, roles: Roles, failure: Failure | None) -> _Verdict:
+def _stalled(observed: Observed, stable: Arm | None, roles: Roles, failure: Failure | None) -> Verdict:
     waits_for_pods = roles.candidate is not None and not _has_its_pods(roles.rollout)
     blocks = waits_for_pods or stable is None or stable.ready == 0 or bool(observed.refusals)
     if failure is not None and blocks:
@@ -211,10 +209,12 @@ def _stalled(observed: Observed, stable: Arm | None, roles: Roles, failure: Fail
     return False, Reason.AS_EXPECTED, _NOT_IN_THE_WAY
 
 
-def _batch_failed(scoring: Scoring) -> _Verdict:
+def _of_batches(scoring: Scoring) -> dict[Condition, Verdict]:
+    failed: Verdict = (False, Reason.AS_EXPECTED, "no last run has failed, and all can begin")
     if scoring.trouble is not None:
-        return True, *scoring.trouble
-    return False, Reason.AS_EXPECTED, "no last run has failed, and all can begin"
+        failed = (True, *scoring.trouble)
+    drifted = inputs.verdict(scoring.entries)
+    return {Condition.BATCH_FAILED: failed} | ({Condition.BATCH_INPUT_DRIFT: drifted} if drifted is not None else {})
 
 
 def _why_stalled(rollout: RolloutStatus) -> str:
@@ -224,20 +224,20 @@ def _why_stalled(rollout: RolloutStatus) -> str:
     return f"{told}; set modelway.dev/promote or modelway.dev/abort: {rollout.revision}"
 
 
-def _invalid_annotation(roles: Roles) -> _Verdict:
+def _invalid_annotation(roles: Roles) -> Verdict:
     if roles.complaint is not None:
         return True, Reason.UNKNOWN_REVISION, roles.complaint
     return False, Reason.AS_EXPECTED, "all annotations can be acted on"
 
 
-def _name_conflict(observed: Observed) -> _Verdict:
+def _name_conflict(observed: Observed) -> Verdict:
     for key, refusal in observed.refusals.items():
         if refusal.reason == Reason.NAME_CONFLICT:
             return True, Reason.NAME_CONFLICT, f"{key.kind.name} {key.name}: {refusal.message}"
     return False, Reason.AS_EXPECTED, "all children are modelway's own"
 
 
-def _artifact_changed(observed: Observed, roles: Roles) -> _Verdict:
+def _artifact_changed(observed: Observed, roles: Roles) -> Verdict:
     if roles.stable and (told := has_changed_artifact(observed.pods, roles.stable.hash)):
         return True, Reason.DIGEST_MISMATCH, told
     return False, Reason.AS_EXPECTED, "the URI holds the bytes that the revision is pinned to"
@@ -270,7 +270,7 @@ _ONCE_TRUE = {Condition.NAME_CONFLICT, Condition.ARTIFACT_CHANGED, Condition.INV
 
 
 def _conditions(
-    before: Status, verdicts: dict[Condition, _Verdict], *, generation: int, now: datetime
+    before: Status, verdicts: dict[Condition, Verdict], *, generation: int, now: datetime
 ) -> tuple[StatusCondition, ...]:
     """Conditions from verdicts. One that is not always shown appears when it first holds, and then stays."""
     old = {condition.type: condition for condition in before.conditions}

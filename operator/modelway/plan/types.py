@@ -31,10 +31,14 @@ __all__ = [
     "Refusal",
     "Settings",
     "Touch",
+    "Verdict",
 ]
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON. Treated as frozen once it is in a store."""
+
+Verdict = tuple[bool | None, Reason | str, str]
+"""Whether a condition holds (None: nobody knows), why, and the message."""
 
 
 class ChildKey(NamedTuple):

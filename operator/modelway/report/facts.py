@@ -42,4 +42,4 @@ class Facts:
     @property
     def is_hidden(self) -> bool:
         """Whether the page is to tell neither a feature's name nor a border or a category."""
-        return self.given.features == "Hide"
+        return self.given.hides

@@ -25,6 +25,7 @@ from modelway.stats.drift import Verdict
 from modelway.stats.drift_cells import Cells
 from modelway.stats.drift_learning import LearningError, learn, regrouped
 from modelway.stats.drift_reference import Feature
+from modelway.stats.drift_season import Hour
 
 _OTHERS: Final = "all others"
 _LONGEST: Final = 80
@@ -36,7 +37,9 @@ def features_of(facts: Facts, layout: Layout, sample: Sample | None) -> tuple[Di
     family = _family(facts, layout)
     has_counts = sample is not None and len(sample.counts) == len(layout.names)
     counts = _in_cells(family, layout, sample.counts) if sample is not None and has_counts else []
-    verdicts = family.judged(counts, rule_of(facts.given)) if counts else {}
+    hour = sample.hour if sample is not None else None
+    verdicts = family.judged(counts, rule_of(facts.given), hour) if counts else {}
+    family = _in_hour(family, hour)
     found = [
         _feature(facts, layout, family, place, counts[place] if counts else None, verdicts.get(place))
         for place in range(len(layout.names))
@@ -54,7 +57,8 @@ def answers_of(facts: Facts, sample: Sample | None) -> tuple[Distribution, ...]:
     bins, family = made
     counts = windowed(bins, sample.answers)
     rule = rule_of(facts.given)
-    verdicts = family.judged(counts, rule) if is_usual else {}
+    verdicts = family.judged(counts, rule, sample.hour) if is_usual else {}
+    family = _in_hour(family, sample.hour)
     names = [name for name, size in zip((CLASS, SCORE), bins.sizes, strict=True) if size]
     found = []
     for place, (name, feature, now) in enumerate(zip(names, family.usual, counts, strict=True)):
@@ -83,8 +87,14 @@ def _family(facts: Facts, layout: Layout) -> Family:
         known = None
     if layout.features is not None:
         fresh = Family.of(layout.features)
-        return fresh if known is None else replace(fresh, standings=known.standings)
+        return fresh if known is None else replace(fresh, standings=known.standings, season=known.season)
     return known if known is not None and known.usual else Family.of([None] * len(layout.names))
+
+
+def _in_hour(family: Family, hour: Hour | None) -> Family:
+    """With what is usual in that hour of the week, where that is known."""
+    seasonal = family.seasonal(hour)
+    return replace(family, usual=tuple(seasonal.get(place, one) for place, one in enumerate(family.usual)))
 
 
 def _in_cells(family: Family, layout: Layout, counts: tuple[Ints, ...]) -> list[Ints]:

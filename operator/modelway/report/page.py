@@ -167,9 +167,9 @@ def _facts(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "Model in the spec", clean(spec.model.uri)
         if spec.model.version and (stable is None or spec.model.version != stable.version):
             yield "Version in the spec", spec.model.version
-    trained = facts.watch.trained_at if facts.watch is not None else None
-    if trained is None and spec.model is not None:
-        trained = spec.model.training_time
+    trained = spec.model.training_time if spec.model is not None else None
+    if facts.watch is not None:
+        trained = facts.watch.trained_at  # of what serves: the spec may be asking for another model
     if trained is not None:
         yield "Trained", f"{trained:%Y-%m-%d %H:%M} UTC, {age(facts.at - trained)} ago"
     if (job := status.retraining) is not None:

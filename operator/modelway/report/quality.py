@@ -1,7 +1,6 @@
 """How good predictions were over time, by their labels; and how the service level is kept. Pure.
 
-Labels count in the window of their prediction. Windows are taken together until they have the `minLabels` that are
-judged together at least; the newest group may have fewer, and is left out then, as the operator does.
+Windows are taken together, and held against the limit, by what the operator itself judges with.
 """
 
 from collections.abc import Iterator
@@ -9,16 +8,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from modelway.api.monitoring_quality import DEFAULT_MIN_LABELS, Quality
-from modelway.api.units import seconds
+from modelway.api.monitoring_quality import Quality
 from modelway.plan.monitoring.counting import total
 from modelway.plan.monitoring.level import ERRORS, Burn, burns
-from modelway.plan.monitoring.quality import QualityState
+from modelway.plan.monitoring.quality_groups import groups, is_surely_beyond, is_surely_within, limit_of
+from modelway.plan.monitoring.quality_slices import shown, sliced
+from modelway.plan.monitoring.quality_state import QualityState
 from modelway.report.facts import Facts
 from modelway.report.plots import Line, Point, line
 from modelway.report.words import Tone
 from modelway.stats.quality import Metric
-from modelway.stats.quality_figures import FALLING, Figures, metric_of, rows_in, size_of
+from modelway.stats.quality_figures import metric_of
 
 _NAMES: Final = {ERRORS: "requests that fail"}
 
@@ -34,6 +34,17 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgedSlice:
+    """A part of the predictions; no metric while there are too few labels of it."""
+
+    name: str
+    value: str
+    limit: float
+    metric: Metric | None
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True)
 class OverTime:
     """How good predictions were.
 
@@ -42,12 +53,14 @@ class OverTime:
         limit: that it is held against, in words.
         groups: the earliest first.
         plot: of them; None where there are none.
+        slices: that are asked for.
     """
 
     what: str
     limit: str
     groups: tuple[Judged, ...]
     plot: Line | None
+    slices: tuple[JudgedSlice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +90,16 @@ def over_time(facts: Facts) -> OverTime | None:
     asked = facts.given.quality
     if asked is None:
         return None
-    limit = asked.max if asked.min is None else asked.min
+    limit = limit_of(asked)
     state = facts.watch.quality if facts.watch is not None else None
-    groups = tuple(_groups(state, asked, facts.at)) if state is not None else ()
-    points = [Point(one.until, one.metric.value, one.metric.low, one.metric.high) for one in groups]
+    judged = tuple(_judged(state, asked, facts.at))[::-1] if state is not None else ()
+    points = [Point(one.until, one.metric.value, one.metric.low, one.metric.high) for one in judged]
     return OverTime(
         what=f"{asked.metric} of {asked.label}" if asked.label else asked.metric,
-        limit=f"{'at least' if asked.max is None else 'at most'} {limit or 0.0:g}",
-        groups=groups,
+        limit=f"{'at least' if asked.max is None else 'at most'} {limit:g}",
+        groups=judged,
         plot=line(points, limit) if points else None,
+        slices=tuple(_slices(facts, state, asked)) if state is not None else (),
     )
 
 
@@ -103,34 +117,27 @@ def level_of(facts: Facts) -> Level | None:
     )
 
 
-def _groups(state: QualityState, asked: Quality, now: datetime) -> Iterator[Judged]:
-    delay = seconds(asked.label_delay) if asked.label_delay else 0.0
-    least = DEFAULT_MIN_LABELS if asked.min_labels is None else asked.min_labels
-    group: list[tuple[int, Figures]] = []
-    found: list[Judged] = []
-    # From the latest back, so that the last groups are those that the operator judges.
-    for window, numbers in sorted(state.merged().items(), reverse=True):
-        if (window + 1) * state.seconds + delay > now.timestamp():
-            continue  # more of it is to come
-        group.append((window, numbers[-size_of(asked.metric) :]))
-        together: Figures = tuple(map(sum, zip(*(one for _, one in group), strict=True)))
-        if rows_in(together, asked.metric) < least:
-            continue
-        metric = metric_of(together, asked.metric)
+def _judged(state: QualityState, asked: Quality, now: datetime) -> Iterator[Judged]:
+    """The latest first."""
+    for group in groups(state, asked, now):
+        metric = metric_of(group.figures, asked.metric)
         if metric is not None:
-            since, until = (_moment(at * state.seconds) for at in (group[-1][0], group[0][0] + 1))
-            found.append(Judged(since, until, metric, _tone(metric, asked)))
-        group = []
-    yield from reversed(found)
+            since, until = (_moment(window * state.seconds) for window in (group.first, group.last + 1))
+            yield Judged(since, until, metric, _tone(metric, asked))
+
+
+def _slices(facts: Facts, state: QualityState, asked: Quality) -> Iterator[JudgedSlice]:
+    """As the operator judges them; the interval is that of one slice alone."""
+    for one in sliced(state.slices, asked, facts.at):
+        tone = Tone.BAD if one.degraded else Tone.UNSURE if one.degraded is None else Tone.GOOD
+        yield JudgedSlice(*shown(one, asked, hide=facts.is_hidden), limit_of(one.quality), one.figure, tone)
 
 
 def _tone(metric: Metric, asked: Quality) -> Tone:
     """By the whole interval: beyond the limit, within it, or neither for sure."""
-    limit = (asked.max if asked.min is None else asked.min) or 0.0
-    worst, best = (metric.high, metric.low) if asked.metric in FALLING else (metric.low, metric.high)
-    if asked.metric in FALLING:
-        return Tone.BAD if best > limit else Tone.GOOD if worst <= limit else Tone.UNSURE
-    return Tone.BAD if best < limit else Tone.GOOD if worst >= limit else Tone.UNSURE
+    if is_surely_beyond(metric.low, metric.high, asked):
+        return Tone.BAD
+    return Tone.GOOD if is_surely_within(metric.low, metric.high, asked) else Tone.UNSURE
 
 
 def _objective(facts: Facts, burn: Burn) -> Objective:

@@ -7,15 +7,20 @@ rows to say anything, or nobody watches the model, what the pods have counted si
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 
 import numpy as np
 
+from modelway.api.monitoring import DEFAULT_WINDOW
+from modelway.api.units import seconds
 from modelway.plan.monitoring.packing import parts
 from modelway.plan.monitoring.readings import Layout
+from modelway.plan.monitoring.seasons import hour_of
 from modelway.plan.monitoring.watch import rule_of
 from modelway.report.facts import Facts
 from modelway.stats.counts import Ints
+from modelway.stats.drift_season import Hour
 
 _MOMENT: Final = "%Y-%m-%d %H:%M:%S UTC"
 
@@ -29,12 +34,14 @@ class Sample:
         rows: how many.
         counts: of each feature of the layout, as the servers count; none where no pod has told a layout.
         answers: requests by bin of their answer.
+        hour: in which they came (`plan.monitoring.seasons`); None where they are of many hours.
     """
 
     title: str
     rows: int
     counts: tuple[Ints, ...] = ()
     answers: Mapping[str, int] = field(default_factory=dict)
+    hour: Hour | None = None
 
 
 def layout_of(facts: Facts) -> Layout | None:
@@ -60,11 +67,17 @@ def _window(facts: Facts, layout: Layout | None) -> Sample | None:
         return None
     inputs = watch.last.inputs
     is_known = layout is not None and watch.layout == layout.id and inputs.size == sum(layout.sizes())
+    asked = timedelta(seconds=seconds(facts.given.window or DEFAULT_WINDOW))
+    hour = hour_of(facts.given, watch.closed_at - asked, watch.closed_at)
+    season = watch.inputs.season if watch.inputs is not None else None
+    is_by_hour = hour is not None and season is not None and bool(season.seasonal)
+    beside = ", beside what is usual in that hour of the week" if is_by_hour else ""
     return Sample(
-        f"the last window that had requests, which ended at {watch.closed_at.strftime(_MOMENT)}",
+        f"the last window that had requests, which ended at {watch.closed_at.strftime(_MOMENT)}{beside}",
         watch.last.rows,
         tuple(parts(inputs.all(), layout.sizes())) if layout is not None and is_known else (),
         watch.last.answers,
+        hour,
     )
 
 

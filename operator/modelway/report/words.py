@@ -85,6 +85,11 @@ _WORDS: Final[Mapping[str, _Words]] = MappingProxyType(
             "Training the model again has failed", "No Job that trains the model again has failed"
         ),
         Condition.BATCH_FAILED: _Words("A batch job has failed", "Batch jobs are well"),
+        Condition.BATCH_INPUT_DRIFT: _Words(
+            "Rows of a batch job are no longer as usual",
+            "Rows of the batch jobs are as usual",
+            "Nobody knows whether rows of the batch jobs have drifted",
+        ),
         Condition.ROUTE_ACCEPTED: _Words(
             "The Gateways do not lead requests here",
             "The Gateways lead requests here",

@@ -4,8 +4,8 @@ No framework, because its routing and dependency injection cost more than the mo
 the figures. What becomes of predictions is `service`'s; what is said about the model stands in `descriptions`.
 """
 
-from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
 from modelway import __version__
@@ -14,14 +14,17 @@ from modelway.api.names import HEADER_PAIR
 from modelway.server import body as json_body
 from modelway.server import descriptions, observations, observed_document, v1, v2
 from modelway.server.errors import InvalidInputError, RequestError
-from modelway.server.exchange import Answer, HttpRequest
+from modelway.server.exchange import Answer, HttpRequest, Reply
 from modelway.server.feedback import Feedback
 from modelway.server.loading import Loaded
 from modelway.server.media import parser
 from modelway.server.metrics import CONTENT_TYPE
 from modelway.server.options import ServerOptions
-from modelway.server.service import Phase, Render, Service, not_ready
+from modelway.server.service import Phase, Service, not_ready
 from modelway.server.tally import Tally
+
+if TYPE_CHECKING:
+    from modelway.server.rendering import Render
 
 Handler = Callable[[HttpRequest], Answer]
 
@@ -49,8 +52,8 @@ class App(Service):
         super().serve(loaded)
         self._route()
 
-    def respond(self, request: HttpRequest) -> Answer | Coroutine[Any, Any, Answer]:
-        """Answer a request: at once where its model runs on the event loop, else give what to wait for."""
+    def respond(self, request: HttpRequest) -> Reply:
+        """Answer a request, or give what to wait for."""
         route = self._predict.get(request.path)
         if route is None or request.method != "POST":
             if request.method == "POST" and request.path in self._labels and self.feedback is not None:

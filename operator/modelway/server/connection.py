@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from modelway.server.errors import RequestError
 from modelway.server.exchange import Answer, HttpRequest
 from modelway.server.reading import Reader
+from modelway.server.turn import Soon
 
 if TYPE_CHECKING:
     from modelway.server.site import Site
@@ -48,8 +49,8 @@ class Connection(asyncio.Protocol):
     """A client, as the event loop knows it."""
 
     __slots__ = (
-        "_busy", "_ends", "_paused", "_reader", "_site", "_stalled", "_task", "_timer", "_transport", "_waiting",
-        "idle_since",
+        "_busy", "_ends", "_is_half", "_paused", "_reader", "_site", "_stalled", "_task", "_timer", "_transport",
+        "_waiting", "idle_since",
     )  # fmt: skip
 
     def __init__(self, site: "Site") -> None:
@@ -62,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._stalled: _Alarm | None = None  # until the client takes its answers off
         self._busy = False  # an answer is awaited
         self._ends = False  # nothing that comes is read any more
+        self._is_half = False  # the client has sent all that it wants to, and is to be answered before the end
         self._paused = False  # nothing is read for now
         self.idle_since = time.perf_counter()
 
@@ -105,6 +107,11 @@ class Connection(asyncio.Protocol):
                 self._transport.pause_reading()
         if reader.is_within and not self._ends:
             self._wait_for_the_rest()
+
+    def eof_received(self) -> bool:
+        """Whether to keep our half: what is answered within this turn is, whoever waits longer has hung up."""
+        self._is_half = self._task is None and (self._busy or bool(self._waiting))
+        return self._is_half
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._ends = True
@@ -175,21 +182,35 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
             if self._reader.is_within:
                 self._wait_for_the_rest()
+        if self._is_half and not self._busy and not waiting:
+            self._transport.close()
 
     def _answer(self, request: HttpRequest | RequestError, keep: bool) -> None:
         if isinstance(request, RequestError):
             self._finish(request, self._site.app.refuse(request), keep=keep)
             return
-        outcome = self._site.app.respond(request)
-        if isinstance(outcome, Answer):
-            self._finish(request, outcome, keep=keep)
+        reply = self._site.app.respond(request)
+        if isinstance(reply, Answer):
+            self._finish(request, reply, keep=keep)
+            return
+        self._busy = True
+        if isinstance(reply, Soon):
+            reply.then(lambda answer: self._answer_now(request, answer, keep=keep))
         else:
-            self._busy = True
-            self._task = self._site.loop.create_task(self._answer_later(request, outcome, keep=keep))
+            self._task = self._site.loop.create_task(self._answer_later(request, reply, keep=keep))
 
-    async def _answer_later(self, request: HttpRequest, outcome: Coroutine[Any, Any, Answer], *, keep: bool) -> None:
+    def _answer_now(self, request: HttpRequest, answer: Answer, *, keep: bool) -> None:
+        self._busy = False
+        if self._transport.is_closing():  # the client hung up
+            self._give_room(request)
+            return
+        self._finish(request, answer, keep=keep)
+        if self._waiting or self._is_half:  # in the next turn, for in this one others wait
+            self._site.loop.call_soon(self._answer_waiting)
+
+    async def _answer_later(self, request: HttpRequest, reply: Coroutine[Any, Any, Answer], *, keep: bool) -> None:
         try:
-            answer = await outcome
+            answer = await reply
         except asyncio.CancelledError:  # the client hung up
             self._give_room(request)
             raise

@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, Final, Protocol
 
 from modelway.server.errors import RequestError
+from modelway.server.turn import Soon
 
 JSON: Final = b"application/json"
 
@@ -64,11 +65,15 @@ class Answer:
         self.headers = headers
 
 
+Reply = Answer | Soon[Answer] | Coroutine[Any, Any, Answer]
+"""An answer: now, before this turn of the event loop is over, or later."""
+
+
 class Application(Protocol):
     """Who answers. Neither function raises."""
 
-    def respond(self, request: HttpRequest) -> Answer | Coroutine[Any, Any, Answer]:
-        """Answer at once, or give what to wait for. That is cancelled when the client hangs up."""
+    def respond(self, request: HttpRequest) -> Reply:
+        """Answer at once, or give what to wait for. A coroutine is cancelled when the client hangs up."""
 
     def refuse(self, error: RequestError) -> Answer:
         """The answer to what could not be read as a request."""

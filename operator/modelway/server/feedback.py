@@ -48,6 +48,7 @@ class _Report:
     """What became of the labels of one request."""
 
     outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    unsliced: int = 0
     problems: list[dict[str, str]] = field(default_factory=list)
 
     def note(self, outcome: str, times: int, where: str = "", problem: str = "") -> None:
@@ -85,7 +86,7 @@ class Feedback:
         self._memory = memory
         self._worker = worker
         self._clock = clock
-        self._counts = FeedbackCounts(options.feedback_window)
+        self._counts = FeedbackCounts(options.feedback_window, slices=options.feedback_slices)
         self._issuer: Issuer | None = None
         self._turn = asyncio.Lock()
         self._waiting = 0
@@ -94,7 +95,7 @@ class Feedback:
     def begin(self, loaded: Loaded) -> None:
         """The model is there: its answers have ids from now on."""
         options, model = self._options, loaded.model
-        self._counts = FeedbackCounts(options.feedback_window, tuple(model.classes))
+        self._counts = FeedbackCounts(options.feedback_window, tuple(model.classes), options.feedback_slices)
         if published := self._memory.published(self._worker):  # by the worker that this one replaces
             self._counts.resume(msgspec.json.decode(published))
         self._issuer = Issuer(
@@ -147,7 +148,7 @@ class Feedback:
 
     async def _taken(self, body: bytes, content_type: bytes) -> dict[str, Any]:
         sent: list[SentLabel] = []
-        rows = read(body, content_type, most=MOST_LABELS)
+        rows = read(body, content_type, most=MOST_LABELS, slices=self._options.feedback_slices)
         while part := list(islice(rows, _SLICE)):
             sent += part
             await asyncio.sleep(0)
@@ -155,7 +156,7 @@ class Feedback:
         for begin in range(0, len(sent), _SLICE):
             self._count(sent[begin : begin + _SLICE], report)
             await asyncio.sleep(0)
-        return {**report.outcomes, "problems": report.problems}
+        return {**report.outcomes, "unsliced": report.unsliced, "problems": report.problems}
 
     def _count(self, sent: Iterable[SentLabel], report: _Report) -> None:
         now = self._clock()
@@ -201,7 +202,7 @@ class Feedback:
                 continue
             try:
                 self._counts.check(receipt.prediction, row, truth)
-                self._counts.add(receipt, row, truth, now)
+                is_sliced = self._counts.add(receipt, row, truth, now, sent.slices)
             except UnfitError as error:
                 report.note("unfit", 1, sent.where, str(error))
             except FullError:
@@ -209,6 +210,7 @@ class Feedback:
             else:
                 seen.add(mark)
                 report.note("accepted", 1)
+                report.unsliced += not is_sliced
 
     def document(self, *, epoch: str, version: str | None, since: float = 0.0) -> bytes:
         """What `?of=quality` tells: the counts of all workers, of windows that end after `since`, in Unix time."""
@@ -220,7 +222,7 @@ class Feedback:
             parts = (QualityCounts.of(msgspec.json.decode(other)) for other in others if other)
             told = reduce(add, parts, QualityCounts.of(told)).told()
         width = self._options.feedback_window
-        for name in ("answered", "labelled"):
+        for name in ("answered", "labelled", "sliced"):
             told[name] = [one for one in told[name] if (one["window"] + 1) * width > since]
         return msgspec.json.encode(
             QualityDocument(

@@ -1,8 +1,8 @@
 """What one worker has counted of labels and of answers with an id: `stats.quality_counts` says what it means.
 
 Bounded: there are as many windows as labels may be late by, and with `MOST_ENTRIES` no more labels are taken until
-windows have gone. Counts never fall; those of windows for which no label can come any more are dropped. Used from one
-event loop.
+windows have gone; with `MOST_SLICED` of them, none are counted by slice until then. Counts never fall; those of windows
+for which no label can come any more are dropped. Used from one event loop.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from modelway.server.receipt import BINARY, SEVERAL, VALUE, Prediction, Receipt, class_mark, class_name
 from modelway.stats.quality import LARGEST, UNIT, bin_of, loss_of, whole
-from modelway.stats.quality_counts import HORIZON, OTHER, Place, age_of
+from modelway.stats.quality_counts import HORIZON, OTHER, SLICED, Place, SlicePlace, age_of
 
 MOST_ENTRIES: Final = 2**18
 """Numbers that are counted one by one, in all places together."""
+MOST_SLICED: Final = 2**17
+"""The same of slices."""
 _PLACE: Final = 8
 """Entries that a place takes for itself."""
 MOST_CLASSES: Final = 100
@@ -28,6 +30,8 @@ OUTCOMES: Final = ("accepted", "duplicate", "late", "unknown", "forged", "unfit"
 
 Truth = tuple[str | None, float | None]
 """What was sent for a row: the name of its class, or its value."""
+Slices = Mapping[str, str]
+"""What a row is told apart by: values by name."""
 
 
 class UnfitError(Exception):
@@ -67,17 +71,22 @@ class FeedbackCounts:
     Args:
         window: seconds of a window.
         classes: the model's, whose names are told.
+        slices: values that are told apart, by name; all others of a name are `OTHER`.
 
     """
 
-    def __init__(self, window: float, classes: tuple[object, ...] = ()) -> None:
+    def __init__(
+        self, window: float, classes: tuple[object, ...] = (), slices: Mapping[str, tuple[str, ...]] | None = None
+    ) -> None:
         self.window = window
+        self.slices = slices or {}
         self.outcomes = dict.fromkeys(OUTCOMES, 0)
+        self._sliced: dict[SlicePlace, _Cell] = {}
         self._cells: dict[Place, _Cell] = {}
         self._answered: dict[tuple[str, int], list[int]] = {}
         self._names: dict[str, str] = {}
         self._by_mark: dict[int, str] = {}
-        self._entries = 0
+        self._entries = self._entries_of_slices = 0
         for one in classes[:MOST_CLASSES]:
             self._named(class_name(one))
 
@@ -120,8 +129,12 @@ class FeedbackCounts:
             if not 0.0 <= prediction.numbers[row] <= 1.0:
                 raise UnfitError('the prediction is a number and no probability: send "value" instead of "label"')
 
-    def add(self, receipt: Receipt, row: int, truth: Truth, now: float) -> None:
-        """Count a label that `check` has let pass. Raises FullError, with nothing counted, where there is no room."""
+    def add(self, receipt: Receipt, row: int, truth: Truth, now: float, slices: Slices | None = None) -> bool:
+        """Count a label that `check` has let pass; gives whether it counts in all of its slices too.
+
+        Raises:
+            FullError: there is no room; nothing was counted.
+        """
         age = min(age_of(now - receipt.time, self.window), HORIZON.bit_length() - 1)
         place = Place(receipt.revision, int(receipt.time // self.window), age)
         if self._entries + _PLACE + 2 > MOST_ENTRIES:
@@ -130,41 +143,59 @@ class FeedbackCounts:
         if cell is None:
             self._entries += _PLACE
             cell = self._cells[place] = _Cell()
+        self._entries += self._add(cell, receipt.prediction, row, truth)
+        left_out = [
+            one for one in (slices or {}).items() if not self._add_slice(place, one, receipt.prediction, row, truth)
+        ]
+        return not left_out
+
+    def _add_slice(self, place: Place, slice_: tuple[str, str], prediction: Prediction, row: int, truth: Truth) -> bool:
+        """Whether somebody has asked for that slice, and there was room."""
+        name, value = slice_
+        known = self.slices.get(name)
+        if known is None or self._entries_of_slices + _PLACE + 2 > MOST_SLICED:
+            return False
+        sliced = SlicePlace(*place, name, value if value in known else OTHER)
+        cell = self._sliced.get(sliced)
+        if cell is None:
+            self._entries_of_slices += _PLACE
+            cell = self._sliced[sliced] = _Cell()
+        self._entries_of_slices += self._add(cell, prediction, row, truth)
+        return True
+
+    def _add(self, cell: _Cell, prediction: Prediction, row: int, truth: Truth) -> int:
+        """Count a row; gives how many numbers there are more."""
         label, value = truth
-        prediction = receipt.prediction
+        cell.rows += 1
         if value is not None:
             _add_error(cell, prediction.numbers[row] - value)
         elif label is not None:
-            self._add_class(cell, prediction, row, label)
-        cell.rows += 1
+            return self._add_class(cell, prediction, row, label)
+        return 0
 
-    def _add_class(self, cell: _Cell, prediction: Prediction, row: int, label: str) -> None:
-        kind = prediction.kind
+    def _add_class(self, cell: _Cell, prediction: Prediction, row: int, label: str) -> int:
+        kind, more = prediction.kind, 0
         if kind == VALUE:
             p = prediction.numbers[row]
             was, right = _as_second(label) is True, (p >= 0.5) is _as_second(label)
-            self._add_pair(cell, "1" if was else "0", "1" if p >= 0.5 else "0")
+            more += _add_pair(cell, "1" if was else "0", "1" if p >= 0.5 else "0")
         else:
             mark = prediction.classes[row]
             right = class_mark(label) == mark
             named = self._named(label)
-            self._add_pair(cell, named, named if right else self._by_mark.get(mark, f"#{mark:08x}"))
+            more += _add_pair(cell, named, named if right else self._by_mark.get(mark, f"#{mark:08x}"))
             was = class_mark(label) == prediction.second
             p = prediction.numbers[row] if kind == BINARY else -1.0
         cell.right += right
         if 0.0 <= p <= 1.0:
             bins = cell.bins[was]
             place = bin_of(p)
-            self._entries += place not in bins
+            more += place not in bins
             bins[place] = bins.get(place, 0) + 1
             loss = loss_of(p if was else 1.0 - p)
             cell.loss += whole(loss)
             cell.loss_squares += whole(loss * loss)
-
-    def _add_pair(self, cell: _Cell, label: str, predicted: str) -> None:
-        row = cell.pairs.setdefault(label, {})
-        self._entries += predicted not in row
-        row[predicted] = row.get(predicted, 0) + 1
+        return more
 
     def _named(self, name: str) -> str:
         """The name under which a class is told."""
@@ -180,8 +211,10 @@ class FeedbackCounts:
         """Forget windows for which labels come too late by now."""
         first = int(now // self.window) - HORIZON
         for place in [place for place in self._cells if place.window <= first]:
-            cell = self._cells.pop(place)
-            self._entries -= _PLACE + sum(map(len, cell.pairs.values())) + sum(map(len, cell.bins))
+            self._entries -= _size(self._cells.pop(place))
+        first_sliced = int(now // self.window) - SLICED
+        for sliced in [sliced for sliced in self._sliced if sliced.window <= first_sliced]:
+            self._entries_of_slices -= _size(self._sliced.pop(sliced))
         for key in [key for key in self._answered if key[1] <= first]:
             del self._answered[key]
 
@@ -195,6 +228,7 @@ class FeedbackCounts:
                 for (revision, window), (rows, scored, sure, spread) in self._answered.items()
             ],
             "labelled": [place._asdict() | cell.told() for place, cell in self._cells.items()],
+            "sliced": [place._asdict() | cell.told() for place, cell in self._sliced.items()],
         }
 
     def resume(self, told: Mapping[str, Any]) -> None:
@@ -206,9 +240,25 @@ class FeedbackCounts:
         for one in told["labelled"]:
             cell = _resumed(one)
             self._cells[Place(one["revision"], one["window"], one["age"])] = cell
-            self._entries += _PLACE + sum(map(len, cell.pairs.values())) + sum(map(len, cell.bins))
+            self._entries += _size(cell)
             for label in cell.pairs:
                 self._named(label)
+        for one in told.get("sliced", ()):
+            sliced = SlicePlace(one["revision"], one["window"], one["age"], one["name"], one["value"])
+            self._sliced[sliced] = _resumed(one)
+            self._entries_of_slices += _size(self._sliced[sliced])
+
+
+def _size(cell: _Cell) -> int:
+    """Numbers that are counted one by one there."""
+    return _PLACE + sum(map(len, cell.pairs.values())) + sum(map(len, cell.bins))
+
+
+def _add_pair(cell: _Cell, label: str, predicted: str) -> int:
+    row = cell.pairs.setdefault(label, {})
+    more = predicted not in row
+    row[predicted] = row.get(predicted, 0) + 1
+    return more
 
 
 def _resumed(told: Mapping[str, Any]) -> _Cell:

@@ -28,3 +28,6 @@ class QualityDocument(Struct, frozen=True, kw_only=True):
     labelled: Annotated[
         list[dict[str, Any]], Meta(description="Rows whose labels came, by revision, window and the labels' age.")
     ]
+    sliced: Annotated[
+        list[dict[str, Any]], Meta(description="Of these the rows of each slice, by its name and value as well.")
+    ]

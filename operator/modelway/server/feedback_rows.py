@@ -4,7 +4,8 @@
     [{"id": "AQM…", "label": 1}, …]                   several
     {"id": "AQM…", "row": 2, "label": 1}              the third row of a request that had several
     {"id": "AQM…", "label": [1, 0, null]}             all rows of such a request; null where it is not known yet
-    id,label                                          CSV, with these columns; also `value`, and `row`
+    {"id": …, "label": 1, "slices": {"country": "DE"}} of a slice that quality is told of by itself
+    id,label                                          CSV, with these columns; also `value`, `row`, and those of slices
 
 The whole body is read before any of it counts, so that what is wrong with it is told and nothing is counted twice when
 it is sent again.
@@ -12,8 +13,8 @@ it is sent again.
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Final
 
@@ -26,7 +27,12 @@ from modelway.server.receipt import LONGEST, MOST_ROWS, class_name
 
 LONGEST_LABEL: Final = 1024
 """Characters of a label."""
-_KEYS: Final = ("id", "row", "label", "value")
+LONGEST_SLICE: Final = 64
+"""Characters of a slice's name, and of its value."""
+MOST_SLICES: Final = 8
+"""Of one row."""
+_KEYS: Final = ("id", "row", "label", "value", "slices")
+_COLUMNS: Final = ("id", "row", "label", "value")
 _JSON: Final = frozenset({b"", b"application/json", b"application/x-www-form-urlencoded", b"text/plain"})
 _LINES: Final = frozenset({b"application/x-ndjson", b"application/jsonl", b"application/json-lines"})
 
@@ -41,6 +47,7 @@ class SentLabel:
         row: the first row that it is about; None where that was not said.
         truths: of that row and those behind it; None for one that is not known.
         all_rows: whether it should be about all rows.
+        slices: what these rows are told apart by.
 
     """
 
@@ -49,15 +56,17 @@ class SentLabel:
     row: int | None
     truths: tuple[Truth | None, ...]
     all_rows: bool = False
+    slices: Mapping[str, str] = field(default_factory=dict)
 
 
-def read(body: bytes, content_type: bytes, *, most: int) -> Iterator[SentLabel]:
+def read(body: bytes, content_type: bytes, *, most: int, slices: Collection[str] = ()) -> Iterator[SentLabel]:
     """The labels in a body.
 
     Args:
         body: all of it.
         content_type: its type, as the header says.
         most: labels that are taken; in one array of a prediction with several rows each counts.
+        slices: names of slices, which columns of CSV may be called.
 
     Raises:
         RequestError: at once or while it is read: 415 for a type that is not known, 413 for too many labels, 400 with
@@ -69,7 +78,7 @@ def read(body: bytes, content_type: bytes, *, most: int) -> Iterator[SentLabel]:
     elif media in _LINES:
         sent = _from_lines(body)
     elif media == b"text/csv":
-        sent = _from_csv(body)
+        sent = _from_csv(body, slices)
     else:
         shown = media[:80].decode("latin-1")
         raise RequestError(
@@ -133,13 +142,35 @@ def _object(row: object, where: str) -> SentLabel:
     if number is not None and (type(number) is not int or not 0 <= number < MOST_ROWS):
         raise InvalidInputError(f"{place}row: {describe(number)} is no row from 0 to {MOST_ROWS - 1}")
     identity = _identity(row.get("id"), f"{place}id")
+    slices = _slices(row.get("slices"), f"{place}slices")
     name = "label" if "label" in row else "value"
     given = row[name]
     if not isinstance(given, list):
-        return SentLabel(where or "the object", identity, number, (_truth(name, given, f"{place}{name}"),))
+        return SentLabel(
+            where or "the object", identity, number, (_truth(name, given, f"{place}{name}"),), slices=slices
+        )
     if number is not None:
         raise InvalidInputError(f"{place}row: an array is about all rows; leave row out")
-    return SentLabel(where or "the object", identity, 0, _truths(name, given, f"{place}{name}"), all_rows=True)
+    truths = _truths(name, given, f"{place}{name}")
+    return SentLabel(where or "the object", identity, 0, truths, all_rows=True, slices=slices)
+
+
+def _slices(given: object, where: str) -> dict[str, str]:
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise InvalidInputError(f"{where}: expected an object of texts by their names, found {describe(given)}")
+    if len(given) > MOST_SLICES:
+        raise InvalidInputError(f"{where}: {len(given)} slices, where a row has at most {MOST_SLICES}")
+    return {
+        name: _slice(value, f"{where}.{name[:LONGEST_SLICE]}") for name, value in given.items() if value is not None
+    }
+
+
+def _slice(given: object, where: str) -> str:
+    if not isinstance(given, str | int | float):
+        raise InvalidInputError(f"{where}: {describe(given)} is neither a text, a number, true nor false")
+    return class_name(given)
 
 
 def _truths(name: str, given: Sequence[object], where: str) -> tuple[Truth | None, ...]:
@@ -173,7 +204,7 @@ def _truth(name: str, given: object, where: str) -> Truth:
     return class_name(given), None
 
 
-def _from_csv(body: bytes) -> Iterator[SentLabel]:
+def _from_csv(body: bytes, slices: Collection[str]) -> Iterator[SentLabel]:
     try:
         text = body.decode("utf-8-sig")  # spreadsheets put a mark before the first name
     except UnicodeDecodeError as error:
@@ -189,22 +220,21 @@ def _from_csv(body: bytes) -> Iterator[SentLabel]:
         if cells is None:
             return
         if cells and not names:
-            names = _columns(cells)
+            names = _columns(cells, slices)
         elif cells:
             if len(cells) != len(names):
                 raise InvalidInputError(
                     f"line {begin}: {len(cells)} cells, where the header names {len(names)} columns"
                 )
-            yield _line(dict(zip(names, cells, strict=True)), f"line {begin}")
+            yield _line(dict(zip(names, cells, strict=True)), f"line {begin}", slices)
         begin = reader.line_num + 1
 
 
-def _columns(cells: Sequence[str]) -> list[str]:
+def _columns(cells: Sequence[str], slices: Collection[str]) -> list[str]:
     names = [cell.strip() for cell in cells]
-    if unknown := [name for name in names if name not in _KEYS]:
-        raise InvalidInputError(
-            f"line 1: column {unknown[0][:80]!r} is not known here; there are id, label or value, and row"
-        )
+    if unknown := [name for name in names if name not in _COLUMNS and name not in slices]:
+        known = ", ".join(["id, label or value, row", *sorted(slices)])
+        raise InvalidInputError(f"line 1: column {unknown[0][:80]!r} is not known here; there are {known}")
     if "id" not in names or ("label" in names) is ("value" in names) or len(set(names)) != len(names):
         raise InvalidInputError(
             "line 1: expected the columns id, and label or value, and row where requests had several"
@@ -212,7 +242,7 @@ def _columns(cells: Sequence[str]) -> list[str]:
     return names
 
 
-def _line(cells: Mapping[str, str], where: str) -> SentLabel:
+def _line(cells: Mapping[str, str], where: str, slices: Collection[str]) -> SentLabel:
     number = cells.get("row", "").strip()
     if number and not (number.isascii() and number.isdigit() and int(number[:9]) < MOST_ROWS):
         raise InvalidInputError(f"{where}, row: {describe(number)} is no row from 0 to {MOST_ROWS - 1}")
@@ -223,7 +253,8 @@ def _line(cells: Mapping[str, str], where: str) -> SentLabel:
         truth = _truth("label", label, f"{where}, label")
     else:
         truth = None, _number(cells["value"], f"{where}, value")
-    return SentLabel(where, identity, int(number) if number else None, (truth,))
+    found = {name: value for name in slices if (value := cells.get(name, "").strip())}
+    return SentLabel(where, identity, int(number) if number else None, (truth,), slices=found)
 
 
 def _number(cell: str, where: str) -> float:

@@ -66,24 +66,27 @@ def render_inputs(
     tally: Tally, layout: Layout, *, model: str, version: str | None, revision: str, share: float
 ) -> bytes:
     """The document of what was asked, as JSON."""
+    return msgspec.json.encode(inputs_of(tally, layout, model=model, version=version, revision=revision, share=share))
+
+
+def inputs_of(tally: Tally, layout: Layout, *, model: str, version: str | None, revision: str, share: float) -> Inputs:
+    """The document of what was asked."""
     regions = [region for region in tally.inputs.regions() if region.fields[MARK] == layout.mark]
     counts = np.zeros(layout.size, dtype=np.int64)
     for region in regions:
         counts += np.asarray(region.counts)[: layout.size]
     rows, skipped, refused = (sum(region.fields[field] for region in regions) for field in (ROWS, SKIPPED, REFUSED))
-    return msgspec.json.encode(
-        Inputs(
-            epoch=tally.answers.epoch,
-            model=model,
-            version=version,
-            revision=revision,
-            layout=layout.id,
-            share=share,
-            rows=rows,
-            skipped=skipped,
-            refused=refused,
-            features=[counts[one.begin : one.end].tolist() for one in layout.counted],
-        )
+    return Inputs(
+        epoch=tally.answers.epoch,
+        model=model,
+        version=version,
+        revision=revision,
+        layout=layout.id,
+        share=share,
+        rows=rows,
+        skipped=skipped,
+        refused=refused,
+        features=[counts[one.begin : one.end].tolist() for one in layout.counted],
     )
 
 

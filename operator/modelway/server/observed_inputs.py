@@ -23,7 +23,6 @@ import numpy as np
 from modelway.server.observed_layout import Layout
 from modelway.server.observed_memory import MARK, REFUSED, ROWS, SKIPPED, Region
 from modelway.server.tensors import Array, Batch
-from modelway.stats.drift_cells import counted
 
 _VALUES: Final = 8192
 """Of a slice."""
@@ -124,13 +123,7 @@ class InputObserver:
         """Count a slice."""
         parts, rows = self._taken()
         tensors = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        columns = dict(Batch(tensors, rows, ()).columns(self._layout.features))
-        layout, counts = self._layout, self._counts
-        if layout.numbers:
-            values = np.array([columns[one.name] for one in layout.numbers], dtype=np.float64)
-            counts[: layout.block.size] += layout.block.counted(values)
-        for one in layout.texts:
-            counts[one.begin : one.end] += counted(columns[one.name].tolist(), one.cells)
+        self._layout.count(self._counts, tensors, rows)
         self._region.fields[ROWS] += rows
 
     def _taken(self) -> tuple[list[Mapping[str, Array]], int]:

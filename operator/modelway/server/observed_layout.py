@@ -6,10 +6,12 @@ that a reference can be learnt (`stats.drift_learning`).
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 from msgspec import structs
 
 from modelway.server.formats.base import Model
@@ -17,7 +19,9 @@ from modelway.server.metadata import Reference
 from modelway.server.observed_memory import CAPACITY
 from modelway.server.pace import zeros
 from modelway.server.signature import Signature
-from modelway.stats.drift_cells import FIGURES, Block, Cells
+from modelway.server.tensors import Array, Batch
+from modelway.stats.counts import Ints
+from modelway.stats.drift_cells import FIGURES, Block, Cells, counted
 from modelway.stats.drift_learning import grid, hashed
 from modelway.stats.drift_reference import MOST_FEATURES, feature_of
 
@@ -85,6 +89,15 @@ class Layout:
         """The id as a number that is not 0."""
         return int(self.id[:15], 16) | 1
 
+    def count(self, counts: Ints, tensors: Mapping[str, Array], rows: int) -> None:
+        """Add what so many rows count to `counts`; a few hundred at once are counted quickest."""
+        columns = dict(Batch(tensors, rows, ()).columns(self.features))
+        if self.numbers:
+            values = np.array([columns[one.name] for one in self.numbers], dtype=np.float64)
+            counts[: self.block.size] += self.block.counted(values)
+        for one in self.texts:
+            counts[one.begin : one.end] += counted(columns[one.name].tolist(), one.cells)
+
     def told(self) -> list[dict[str, Any]]:
         """The features as `/v1/observations/reference` tells them while there is no reference."""
         return [{"name": one.name, "kind": "texts" if one in self.texts else "numbers"} for one in self.counted]
@@ -95,6 +108,18 @@ def lay_out(model: Model, signature: Signature, reference: Reference | None) -> 
     columns = {name: _kind(array) for name, array in zeros(model).columns(signature.features)}
     if any(-1 in spec.shape[1:] for spec in model.inputs):
         columns = dict.fromkeys(columns, "")  # another request may have other columns
+    return lay_out_columns(columns, signature.features, reference)
+
+
+def lay_out_columns(columns: Mapping[str, str], features: tuple[str, ...], reference: Reference | None) -> Layout:
+    """The layout of columns.
+
+    Args:
+        columns: numpy's kind of each one's values by its name; empty for what is no column of single values.
+        features: names of the values of the model's only input.
+        reference: of the model's maker.
+
+    """
     uncounted = {name: "it is no column of values" for name, kind in columns.items() if not kind}
     if reference is None:
         chosen = {name: grid() if kind in _NUMBERS else hashed() for name, kind in columns.items() if kind}
@@ -107,7 +132,7 @@ def lay_out(model: Model, signature: Signature, reference: Reference | None) -> 
             else:
                 chosen[one.name] = cells
         uncounted |= {name: "the reference does not have it" for name in columns if name not in chosen | uncounted}
-    return _laid_out(chosen, uncounted, signature.features, learning=reference is None)
+    return _laid_out(chosen, uncounted, features, learning=reference is None)
 
 
 def _laid_out(

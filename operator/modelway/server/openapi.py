@@ -109,6 +109,7 @@ def _feedback(name: str) -> Json:
                 "anyOf": [{"type": "number"}, {"type": "array"}],
                 "description": "The number that it was; likewise.",
             },
+            "slices": {"type": "object", "description": "What it is told apart by, such as its country."},
         },
         "additionalProperties": False,
     }
@@ -120,8 +121,8 @@ def _feedback(name: str) -> Json:
     }
     answer = {
         "type": "object",
-        "required": [*OUTCOMES, "problems"],
-        "properties": {outcome: {"type": "integer", "minimum": 0} for outcome in OUTCOMES}
+        "required": [*OUTCOMES, "unsliced", "problems"],
+        "properties": {outcome: {"type": "integer", "minimum": 0} for outcome in (*OUTCOMES, "unsliced")}
         | {"problems": {"type": "array", "items": {"type": "object", "required": ["where", "problem"]}}},
     }
     answers = {"200": _answer("application/json", answer), **_refused((400, 413, 415, 503))}

@@ -1,6 +1,7 @@
 """What `modelway serve` was told. Made by the command line, read by everything in this package."""
 
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +46,7 @@ class ServerOptions:
         observe_rate: rows a second whose inputs a worker counts at most.
         feedback_keys: file or folder of the keys that sign prediction ids; left out: there are none, and no labels.
         feedback_window: seconds of predictions whose labels are counted together.
+        feedback_slices: values of slices that labels are counted by, by name.
 
     """
 
@@ -75,3 +77,4 @@ class ServerOptions:
     observe_rate: float = 2000.0
     feedback_keys: Path | None = None
     feedback_window: float = 3600.0
+    feedback_slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

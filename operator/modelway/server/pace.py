@@ -10,7 +10,6 @@ took far longer than the budget everything goes to threads for a while, at first
 Neither at once nor for good, since to a process on a busy machine any single run can look slow.
 """
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,35 +46,6 @@ class Cost:
 
 UNKNOWN = Cost(call=float("inf"), row=0.0)
 """Of a model that could not be timed; it always runs in a thread."""
-
-
-class Turn:
-    """How long the event loop has been answering what had come when it last looked.
-
-    Requests that run on the loop wait in no queue of ours, but in their sockets, all of which one turn of the loop
-    serves. When a turn takes too long, refusing the rest of it costs little and lets the next one begin.
-
-    Args:
-        longest: seconds after which a turn is over.
-
-    """
-
-    __slots__ = ("_began", "_longest")
-
-    def __init__(self, *, longest: float) -> None:
-        self._longest = longest
-        self._began = 0.0
-
-    def is_over(self, now: float) -> bool:
-        """Whether a request that came at `now` (`time.perf_counter()`) comes too late in this turn."""
-        if self._began:
-            return now - self._began > self._longest
-        self._began = now
-        asyncio.get_running_loop().call_soon(self._end)
-        return False
-
-    def _end(self) -> None:
-        self._began = 0.0
 
 
 class Pace:

@@ -37,7 +37,7 @@ def run(options: ServerOptions) -> NoReturn:
     try:
         # Open before anything is loaded, so probes are answered 503 instead of refused: a slow load can be told from a
         # dead pod.
-        listener = _listen(options)
+        listener = listen(options.host, options.port)
         options = replace(options, port=listener.getsockname()[1])
         _log.info("listening", host=options.host, port=options.port, model=options.name)
         code = supervisor.run(options, listener, work=_work) if options.workers > 1 else _serve_alone(options, listener)
@@ -91,17 +91,16 @@ def _allow_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _listen(options: ServerOptions) -> socket.socket:
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ModelError when the port cannot be opened."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
         listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # "::" is every address, of IPv4 too
     try:
-        listener.bind((options.host, options.port))
+        listener.bind((host, port))
         listener.listen(BACKLOG)  # before anybody is told of it
     except OSError as error:
-        raise ModelError(
-            Reason.LISTEN_FAILED, f"cannot listen on {options.host} port {options.port}: {error.strerror}"
-        ) from error
+        raise ModelError(Reason.LISTEN_FAILED, f"cannot listen on {host} port {port}: {error.strerror}") from error
     return listener

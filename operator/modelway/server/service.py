@@ -9,17 +9,15 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from typing import Any, Final
 
 import structlog
 
-from modelway.server import v1
 from modelway.server.engine import Engine, Outcome
 from modelway.server.errors import InvalidInputError, RequestError
-from modelway.server.exchange import Answer
+from modelway.server.exchange import Answer, Reply
 from modelway.server.feedback import Feedback
 from modelway.server.feedback_memory import FeedbackMemory
 from modelway.server.loading import Loaded
@@ -28,25 +26,20 @@ from modelway.server.observed_inputs import InputObserver
 from modelway.server.observed_layout import Layout, lay_out
 from modelway.server.observer import Observer
 from modelway.server.options import ServerOptions
-from modelway.server.receipt import HEADER
+from modelway.server.rendering import Predicted, Render, rendering
 from modelway.server.sighting import Look
 from modelway.server.signature import Signature
 from modelway.server.tally import Tally
-from modelway.server.tensors import Array, Batch
+from modelway.server.tensors import Array
+from modelway.server.turn import Soon
 from modelway.server.wire import Request
 
 Parse = Callable[[bytes, Signature], Request]
-Render = Callable[..., Answer]
-"""As `wire.Wire.render`: (outputs, request, *, name, version) -> Answer."""
 Tell = Callable[[RequestError], Answer]
 """How a protocol tells what went wrong."""
-Predicted = tuple[Answer, Mapping[str, Array], Batch]
-"""An answer, the model's outputs, and what was asked."""
 
 # What nginx counts for a client that hung up before its answer; it reads none.
 CLIENT_CLOSED_REQUEST: Final = 499
-_WITHOUT_IDS: Final = frozenset({v1.render, v1.render_as_mlflow})
-"""Protocols whose answers have no place for an id."""
 
 
 class Phase(StrEnum):
@@ -155,8 +148,8 @@ class Service:
         start: float,
         tell: Tell,
         pair: bytes | None = None,
-    ) -> Answer | Coroutine[Any, Any, Answer]:
-        """Answer a prediction: at once where its model runs on the event loop, else give what to wait for.
+    ) -> Reply:
+        """Answer a prediction: within this turn where its model runs on the event loop, else give what to wait for.
 
         Args:
             protocol: for the metrics: v1, v2 or grpc.
@@ -173,9 +166,14 @@ class Service:
             outcome = self._begun(parse, render, body, start)
         except Exception as error:  # noqa: BLE001 all errors end in _failed
             return self._done(protocol, start, tell(self._failed(protocol, error)))
-        if isinstance(outcome, tuple):
-            return self._answered(protocol, start, outcome, pair)
-        return self._later(protocol, start, outcome, tell, pair)
+        if not isinstance(outcome, Soon):
+            return self._later(protocol, start, outcome, tell, pair)
+        answer: Soon[Answer] = Soon()  # not `Soon[Answer]()`, which makes the type anew each time
+        outcome.then(
+            lambda finished: answer.come(self._answered(protocol, start, finished, pair)),
+            lambda error: answer.come(self._done(protocol, start, tell(self._failed(protocol, error)))),
+        )
+        return answer
 
     def _observe(self, loaded: Loaded) -> None:
         """Count what is asked and answered from now on."""
@@ -208,10 +206,7 @@ class Service:
 
     def _rendering(self, render: Render, version: str | None) -> Callable[[Mapping[str, Array], Request], Predicted]:
         """What the engine is to do with the outputs; made once for each protocol."""
-        named = partial(render, name=self.options.name, version=version)
-        made = partial(_rendered, named)
-        if self.feedback is not None:
-            made = partial(_signed, self.feedback, named, has_place=render not in _WITHOUT_IDS)
+        made = rendering(render, name=self.options.name, version=version, feedback=self.feedback)
         self._renders[render] = made
         return made
 
@@ -267,32 +262,6 @@ class Service:
             tally=self._tally,
             worker=self._worker,
         )
-
-
-def _rendered(
-    render: Callable[[Mapping[str, Array], Request], Answer], outputs: Mapping[str, Array], request: Request
-) -> Predicted:
-    return render(outputs, request), outputs, request.batch
-
-
-def _signed(
-    feedback: Feedback,
-    render: Callable[[Mapping[str, Array], Request], Answer],
-    outputs: Mapping[str, Array],
-    request: Request,
-    *,
-    has_place: bool,
-) -> Predicted:
-    """The answer with its prediction id: in a header, and where the protocol has a place for one and none was sent."""
-    batch = request.batch
-    identity = feedback.issue(outputs, batch.wanted, batch.rows)
-    if identity is None:
-        return render(outputs, request), outputs, batch
-    if has_place and not request.id:
-        request = replace(request, id=identity)
-    answer = render(outputs, request)
-    answer.headers = {**answer.headers, HEADER: identity} if answer.headers else {HEADER: identity}
-    return answer, outputs, batch
 
 
 def not_ready() -> RequestError:

@@ -70,15 +70,13 @@ def learn_spread(windows: Ints, *, ordered: bool, least_windows: int = LEAST_WIN
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline:
-    """What was seen of one feature's stable windows so far.
+class Excess:
+    """By how much windows differ from what they were compared with, beyond sampling noise: sums over windows.
 
-    With N = nm/(n + m) of a window of n rows and the m rows before it, and e = (X² - free) / N:
+    With N = nm/(n + m) of a window of n rows and the m rows it was compared with, and e = (X² - free) / N:
 
     Args:
-        pool: rows in each cell, of all windows.
-        windows: how many there were.
-        compared: how many of them were compared with those before.
+        compared: how many windows there were.
         rows: sum of N.
         rows_squared: sum of N².
         free: sum of the degrees of freedom.
@@ -88,8 +86,6 @@ class Baseline:
 
     """
 
-    pool: Ints
-    windows: int = 0
     compared: int = 0
     rows: float = 0.0
     rows_squared: float = 0.0
@@ -97,6 +93,60 @@ class Baseline:
     excess: float = 0.0
     excess_squared: float = 0.0
     square: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        """Of e, not below 0."""
+        return max(self.excess / self.rows, 0.0) if self.rows else 0.0
+
+    def plus(self, usual: Ints, window: Ints, *, ordered: bool) -> Excess:
+        """It and one more window; the same where all rows lie in one cell.
+
+        Args:
+            usual: rows in each cell of what the window is compared with, at least one.
+            window: the same of the window.
+            ordered: whether neighbouring cells are alike.
+
+        """
+        n, m = int(window.sum()), int(usual.sum())
+        groups = joined(usual, n, ordered=ordered)
+        if len(groups) < 2:
+            return self
+        rows, free = n * m / (n + m), len(groups) - 1.0
+        excess = (float(chi_squared(together(usual, groups), together(window, groups))) - free) / rows
+        return Excess(
+            self.compared + 1,
+            self.rows + rows,
+            self.rows_squared + rows**2,
+            self.free + free,
+            self.excess + rows * excess,
+            self.excess_squared + rows**2 * excess,
+            self.square + (rows * excess) ** 2,
+        )
+
+    def spread(self, *, least: int) -> Spread | None:
+        """What they show, by the formulas of `learn_spread`; None while fewer than `least` windows were compared."""
+        if self.compared < least:
+            return None
+        squares = self.square - 2.0 * self.mean * self.excess_squared + self.mean**2 * self.rows_squared
+        noise = 2.0 * self.free + 4.0 * self.mean * self.rows
+        return Spread(mean=self.mean, variance=max((squares - noise) / self.rows_squared, 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What was seen of one feature's stable windows so far.
+
+    Args:
+        pool: rows in each cell, of all windows.
+        windows: how many there were.
+        excess: each of them beside those before.
+
+    """
+
+    pool: Ints
+    windows: int = 0
+    excess: Excess = Excess()
 
     @property
     def is_complete(self) -> bool:
@@ -111,45 +161,14 @@ class Baseline:
             ordered: whether neighbouring cells are alike.
 
         """
-        grown = Baseline(
-            self.pool + window,
-            self.windows + 1,
-            self.compared,
-            self.rows,
-            self.rows_squared,
-            self.free,
-            self.excess,
-            self.excess_squared,
-            self.square,
-        )
-        if self.windows < _ONLY_POOLED:
-            return grown
-        n, m = int(window.sum()), int(self.pool.sum())
-        groups = joined(self.pool, n, ordered=ordered)
-        if len(groups) < 2:
-            return grown
-        rows, free = n * m / (n + m), len(groups) - 1.0
-        excess = (float(chi_squared(together(self.pool, groups), together(window, groups))) - free) / rows
-        return Baseline(
-            grown.pool,
-            grown.windows,
-            self.compared + 1,
-            self.rows + rows,
-            self.rows_squared + rows**2,
-            self.free + free,
-            self.excess + rows * excess,
-            self.excess_squared + rows**2 * excess,
-            self.square + (rows * excess) ** 2,
-        )
+        excess = self.excess
+        if self.windows >= _ONLY_POOLED:
+            excess = excess.plus(self.pool, window, ordered=ordered)
+        return Baseline(self.pool + window, self.windows + 1, excess)
 
     def spread(self) -> Spread | None:
-        """What they show, by the formulas of `learn_spread`; None while there are fewer than `LEAST_WINDOWS`."""
-        if self.compared < LEAST_WINDOWS - _ONLY_POOLED:
-            return None
-        mean = max(self.excess / self.rows, 0.0)
-        squares = self.square - 2.0 * mean * self.excess_squared + mean**2 * self.rows_squared
-        noise = 2.0 * self.free + 4.0 * mean * self.rows
-        return Spread(mean=mean, variance=max((squares - noise) / self.rows_squared, 0.0))
+        """What they show; None while there are fewer than `LEAST_WINDOWS`."""
+        return self.excess.spread(least=LEAST_WINDOWS - _ONLY_POOLED)
 
 
 def supposed(cells: int) -> Spread:

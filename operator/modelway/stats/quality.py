@@ -1,9 +1,9 @@
 """How good predictions were, from labels that came later: metrics with intervals, from counts that add up.
 
 Three kinds of counts: a confusion matrix, scores of a two-class classifier by label, errors of a regression. All are
-whole numbers, so counts of pods and windows add up exactly, in any order. Intervals are at 95 % and take labelled rows
-for independent. A metric of which nothing is known, such as the precision for a class that was never predicted, is
-None, never 0. Pure; numpy only.
+whole numbers, so counts of pods and windows add up exactly, in any order. Intervals are at 95 %, or at `z` standard
+deviations where several are looked at together, and take labelled rows for independent. A metric of which nothing is
+known, such as the precision for a class that was never predicted, is None, never 0. Pure; numpy only.
 """
 
 from __future__ import annotations
@@ -60,24 +60,24 @@ def accuracy(confusion: Ints) -> Metric | None:
     return share(int(np.trace(confusion)), int(confusion.sum()))
 
 
-def precision(confusion: Ints, label: int) -> Metric | None:
+def precision(confusion: Ints, label: int, z: float = Z) -> Metric | None:
     """Of the rows that were predicted to be of this label, the share that are."""
-    return share(int(confusion[label, label]), int(confusion[:, label].sum()))
+    return share(int(confusion[label, label]), int(confusion[:, label].sum()), z)
 
 
-def recall(confusion: Ints, label: int) -> Metric | None:
+def recall(confusion: Ints, label: int, z: float = Z) -> Metric | None:
     """Of the rows of this label, the share that were predicted so."""
-    return share(int(confusion[label, label]), int(confusion[label].sum()))
+    return share(int(confusion[label, label]), int(confusion[label].sum()), z)
 
 
-def f1(confusion: Ints, label: int) -> Metric | None:
+def f1(confusion: Ints, label: int, z: float = Z) -> Metric | None:
     """The harmonic mean of precision and recall.
 
     It is 2J / (1 + J), where J, right ones among those that are or were predicted to be of the label, is a share: so
     its interval is Wilson's for J, through the same formula, which rises with J.
     """
     right = int(confusion[label, label])
-    jaccard = share(right, int(confusion[label].sum() + confusion[:, label].sum()) - right)
+    jaccard = share(right, int(confusion[label].sum() + confusion[:, label].sum()) - right, z)
     if jaccard is None:
         return None
     value, low, high = (2 * one / (1 + one) for one in (jaccard.value, jaccard.low, jaccard.high))
@@ -124,7 +124,7 @@ class Scores:
         return int(self.counts.sum())
 
 
-def auc(scores: Scores) -> Metric | None:
+def auc(scores: Scores, z: float = Z) -> Metric | None:
     """The probability that a row of the second class scores above one of the first, ties counting half.
 
     Rows of one bin count as ties, which with 100 bins changes it by some ten thousandths. The interval is by Hanley and
@@ -139,7 +139,7 @@ def auc(scores: Scores) -> Metric | None:
     square = value * value
     first, second = value / (2 - value), 2 * square / (1 + value)
     variance = (value * (1 - value) + (m - 1) * (first - square) + (n - 1) * (second - square)) / (n * m)
-    half = Z * sqrt(max(variance, 0.0))
+    half = z * sqrt(max(variance, 0.0))
     return Metric(value, max(value - half, 0.0), min(value + half, 1.0), n + m)
 
 
@@ -225,14 +225,14 @@ class Errors:
         )
 
 
-def mae(errors: Errors) -> Metric | None:
+def mae(errors: Errors, z: float = Z) -> Metric | None:
     """The mean size of an error."""
-    return mean(errors.total, errors.squares, errors.rows)
+    return mean(errors.total, errors.squares, errors.rows, z)
 
 
-def rmse(errors: Errors) -> Metric | None:
+def rmse(errors: Errors, z: float = Z) -> Metric | None:
     """The root of the mean square of an error; the interval is that of the mean square, its root taken."""
-    square = mean(errors.squares, errors.fourths, errors.rows)
+    square = mean(errors.squares, errors.fourths, errors.rows, z)
     return square and Metric(sqrt(square.value), sqrt(square.low), sqrt(square.high), square.rows)
 
 
@@ -251,29 +251,30 @@ def whole(number: float) -> int:
     return round(number / UNIT)
 
 
-def share(times: int, rows: int) -> Metric | None:
-    """A share of rows, with Wilson's interval (1927)."""
+def share(times: int, rows: int, z: float = Z) -> Metric | None:
+    """A share of rows, with Wilson's interval (1927) at `z` standard deviations."""
     if not rows:
         return None
     value = times / rows
-    low, high = wilson(times, rows, Z)
+    low, high = wilson(times, rows, z)
     return Metric(value, min(low, value), max(high, value), rows)  # which rounding may have moved past 0 or 1
 
 
-def mean(total: int, squares: int, rows: int) -> Metric | None:
+def mean(total: int, squares: int, rows: int, z: float = Z) -> Metric | None:
     """The mean of numbers that are not negative, with the interval of the central limit theorem.
 
     Args:
         total: their sum, in `UNIT`.
         squares: the sum of their squares, likewise.
         rows: how many.
+        z: standard deviations of the interval.
 
     """
     if not rows:
         return None
     value = total * UNIT / rows
     variance = max(squares * UNIT / rows - value * value, 0.0) * (rows / (rows - 1) if rows > 1 else 1.0)
-    half = Z * sqrt(variance / rows)
+    half = z * sqrt(variance / rows)
     return Metric(value, max(value - half, 0.0), value + half, rows)
 
 

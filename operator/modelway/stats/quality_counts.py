@@ -23,6 +23,8 @@ OLDEST: Final = 8
 """The last label age: labels up to 2^8 windows old."""
 HORIZON: Final = 2**OLDEST
 """Windows after which a label is too late."""
+SLICED: Final = 64
+"""Windows whose labels are counted by slice, the one under way among them."""
 
 _K = TypeVar("_K", bound="Hashable")
 
@@ -30,6 +32,11 @@ _K = TypeVar("_K", bound="Hashable")
 def age_of(seconds: float, window: float) -> int:
     """A label's age: n where it came less than 2ⁿ windows after its prediction, and no less than 2ⁿ⁻¹; 0 within one."""
     return int(max(seconds, 0.0) // window).bit_length()
+
+
+def oldest_within(delay: float, window: float) -> int:
+    """The last label age that counts where labels are waited for: the first that holds all of the delay, in seconds."""
+    return next((age for age in range(OLDEST) if 2**age >= delay / window), OLDEST)
 
 
 class Place(NamedTuple):
@@ -45,6 +52,25 @@ class Place(NamedTuple):
     revision: str
     window: int
     age: int
+
+
+class SlicePlace(NamedTuple):
+    """What counts of a slice are of: of the predictions that have one value of one name.
+
+    Args:
+        revision: as for `Place`.
+        window: likewise.
+        age: likewise.
+        name: what predictions are told apart by.
+        value: of it; `OTHER` stands for all that are not named.
+
+    """
+
+    revision: str
+    window: int
+    age: int
+    name: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,18 +211,21 @@ class QualityCounts:
         labelled: by place.
         answered: by (revision, window).
         outcomes: of labels that were sent, by what became of them.
+        sliced: the same rows as `labelled`, by slice; of the last `SLICED` windows.
 
     """
 
     labelled: Mapping[Place, Labelled] = field(default_factory=dict)
     answered: Mapping[tuple[str, int], Answered] = field(default_factory=dict)
     outcomes: Mapping[str, int] = field(default_factory=dict)
+    sliced: Mapping[SlicePlace, Labelled] = field(default_factory=dict)
 
     def __add__(self, other: QualityCounts) -> QualityCounts:
         return QualityCounts(
             _joined(self.labelled, other.labelled, lambda one, two: one + two),
             _joined(self.answered, other.answered, lambda one, two: one + two),
             _added(self.outcomes, other.outcomes, 1),
+            _joined(self.sliced, other.sliced, lambda one, two: one + two),
         )
 
     def less(self, before: QualityCounts) -> QualityCounts:
@@ -205,6 +234,7 @@ class QualityCounts:
             _since(self.labelled, before.labelled, Labelled()),
             _since(self.answered, before.answered, Answered()),
             _added(self.outcomes, before.outcomes, -1),
+            _since(self.sliced, before.sliced, Labelled()),
         )
 
     def from_window(self, window: int) -> QualityCounts:
@@ -213,6 +243,7 @@ class QualityCounts:
             {place: one for place, one in self.labelled.items() if place.window >= window},
             {place: one for place, one in self.answered.items() if place[1] >= window},
             self.outcomes,
+            {place: one for place, one in self.sliced.items() if place.window >= window},
         )
 
     def told(self) -> dict[str, Any]:
@@ -224,6 +255,7 @@ class QualityCounts:
                 for (revision, window), one in sorted(self.answered.items())
             ],
             "labelled": [place._asdict() | one.told() for place, one in sorted(self.labelled.items())],
+            "sliced": [place._asdict() | one.told() for place, one in sorted(self.sliced.items())],
         }
 
     @classmethod
@@ -231,15 +263,20 @@ class QualityCounts:
         """Read the written form. Raises ValueError where it is none."""
         try:
             return cls(
-                {
-                    Place(str(one["revision"]), _whole(one["window"]), _whole(one["age"])): Labelled.of(one)
-                    for one in told["labelled"]
-                },
+                {_place(one): Labelled.of(one) for one in told["labelled"]},
                 {(str(one["revision"]), _whole(one["window"])): Answered.of(one) for one in told["answered"]},
                 {str(name): _whole(times) for name, times in told["outcomes"].items()},
+                {
+                    SlicePlace(*_place(one), str(one["name"]), str(one["value"])): Labelled.of(one)
+                    for one in told.get("sliced", ())
+                },
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"no counts of labels: {type(error).__name__}: {error}") from None
+
+
+def _place(told: Mapping[str, Any]) -> Place:
+    return Place(str(told["revision"]), _whole(told["window"]), _whole(told["age"]))
 
 
 _V = TypeVar("_V", Labelled, Answered)

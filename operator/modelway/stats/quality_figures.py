@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 
 from modelway.stats import quality
-from modelway.stats.quality import BINS, Errors, Metric, Scores
+from modelway.stats.quality import BINS, Errors, Metric, Scores, Z
 
 if TYPE_CHECKING:
     from modelway.stats.quality_counts import Labelled
@@ -49,19 +49,19 @@ def figures(labelled: Labelled, name: str, label: str = "") -> Figures:
     return errors.rows, errors.total, errors.squares, errors.fourths
 
 
-def metric_of(numbers: Figures, name: str) -> Metric | None:
-    """The metric with its interval; None where the numbers say nothing of it."""
+def metric_of(numbers: Figures, name: str, z: float = Z) -> Metric | None:
+    """The metric with its interval at `z` standard deviations; None where the numbers say nothing of it."""
     if name == "accuracy":
-        return quality.share(numbers[0], numbers[1])
+        return quality.share(numbers[0], numbers[1], z)
     if name in OF_A_CLASS:
-        return OF_A_CLASS[name](np.array(numbers, dtype=np.int64).reshape(2, 2), 1)
+        return OF_A_CLASS[name](np.array(numbers, dtype=np.int64).reshape(2, 2), 1, z)
     if name == "auc":
-        return quality.auc(Scores(np.array(numbers, dtype=np.int64).reshape(2, BINS), 0, 0))
+        return quality.auc(Scores(np.array(numbers, dtype=np.int64).reshape(2, BINS), 0, 0), z)
     if name == "logLoss":
         rows, loss, squares = numbers
-        return quality.mean(loss, squares, rows)
+        return quality.mean(loss, squares, rows, z)
     errors = Errors(*numbers)
-    return quality.mae(errors) if name == "mae" else quality.rmse(errors)
+    return quality.mae(errors, z) if name == "mae" else quality.rmse(errors, z)
 
 
 def rows_in(numbers: Figures, name: str) -> int:

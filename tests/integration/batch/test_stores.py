@@ -18,6 +18,7 @@ from modelway.artifacts import uri
 from modelway.batch.errors import BatchError, ChangedError, Reason
 from modelway.batch.folder import FileSystem
 from modelway.batch.objects import Bucket
+from modelway.profiling import profile
 from support.batch import NAMES, table
 from support.models import iris
 from support.s3 import s3_server
@@ -128,6 +129,40 @@ def test_bad_rows_end_with_43_and_their_reason_and_pass_when_that_is_allowed(roo
     assert code == 0
     [listed] = (root[1] / "out" / "_errors").rglob("*.jsonl")
     assert orjson.loads(listed.read_bytes())["row"] == 10
+
+
+def test_the_last_words_say_which_inputs_are_not_as_usual(root, model, tmp_path):
+    known = tmp_path / "known"
+    known.mkdir()
+    (known / "model.onnx").write_bytes(iris().onnx)
+    usual = np.tile(iris().rows, (20, 1))
+    usual[:, 2] -= 1.0  # so that the rows of the run are larger than usual
+    profile({name: usual[:, index] for index, name in enumerate(NAMES)}).write(known / "modelway.json")
+    write(root)
+    words = tmp_path / "words"
+    told = root[0], root[1], root[2] | {"MODELWAY_TERMINATION_LOG": str(words)}
+    names = ",".join(NAMES)
+    assert run(root, known, "--features", names, "--shard", "1", shards=2)[0] == 0
+    code, log = run(told, known, "--features", names, "--shard", "0", shards=2)
+    assert code == 0, log
+    inputs = orjson.loads(words.read_bytes())["run"]["inputs"]
+    assert (inputs["features"], inputs["driftedFeatures"]) == (4, 1)
+    assert (inputs["worst"][0]["name"], inputs["worst"][0]["drifted"]) == ("c", True)
+    code, _ = run(told, known, "--features", names, "--hide-features", "--drift-max-psi", "10", shards=2)
+    inputs = orjson.loads(words.read_bytes())["run"]["inputs"]
+    assert (code, inputs["driftedFeatures"], inputs["worst"][0]["name"]) == (0, 0, "feature 3")
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_run_with_its_reason(root, tmp_path):
+    write(root)
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "model.onnx").write_bytes(iris().onnx[:-100])
+    words = tmp_path / "words"
+    told = root[0], root[1], root[2] | {"MODELWAY_TERMINATION_LOG": str(words)}
+    code, _ = run(told, broken)
+    assert (code, orjson.loads(words.read_bytes())["reason"]) == (43, "ModelLoadFailed")
+    assert not (root[1] / "out").exists()
 
 
 def test_a_broken_file_ends_with_42(root, model):

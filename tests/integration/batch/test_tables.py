@@ -172,6 +172,22 @@ def test_two_runs_at_once_write_each_row_once(world):
     assert world.answers() == expected()
 
 
+def test_a_success_that_was_taken_away_comes_again_and_no_row_twice(world):
+    code, log = world.run()
+    assert code == 0, log
+    world.server.sql(f"DELETE FROM scores.modelway_batch WHERE key = '{world.output}/_SUCCESS'")
+    code, log = world.run()
+    assert code == 0, log
+    assert world.answers() == expected()
+    assert world.server.sql("SELECT key FROM scores.modelway_batch WHERE key LIKE '%/_SUCCESS'").count(world.output) == 1
+
+    world.server.sql(f"DELETE FROM {world.output} WHERE true")
+    world.server.sql(f"DELETE FROM scores.modelway_batch WHERE starts_with(key, '{world.output}/')")
+    code, log = world.run()
+    assert code == 0, log
+    assert world.answers() == expected()
+
+
 def test_shards_that_are_killed_while_they_write_leave_nothing_that_is_read(world):
     """Killed when rows of theirs are there; that no run ends meanwhile is seen to by a lock on the user's table."""
     world.make_output()

@@ -166,7 +166,7 @@ class Real:
         obj = resource(spec={"model": {"uri": "s3://models/iris/1/"}, "serving": {}})
         return obj | {"metadata": obj["metadata"] | {"uid": "uid-of-iris"}}
 
-    def pods(self, _name, _revision):
+    def pods(self, _selector):
         told = model()
         return [live(told.servers[0])]
 

@@ -30,6 +30,7 @@ def server(model_folder, tmp_path_factory):
     keys = tmp_path_factory.mktemp("keys") / "keys"
     keys.write_bytes(b64encode(os.urandom(32)))
     options = ("--name", "iris", "--workers", "2", "--drain", "1s", "--feedback-keys", keys)
+    options += ("--feedback-slices", '{"country": ["DE"]}')
     with server_process(model_folder(iris().onnx), *options) as running:
         yield running.wait_until_ready()
 
@@ -80,6 +81,26 @@ def test_labels_of_two_workers_are_counted_once_and_outlive_a_worker(server, tmp
 
     until(back)
     assert send(server, ids, tmp_path).output == "counted before: 40\n"
+
+
+def in_slices(server):
+    """Labelled rows by value of `country`, of both workers."""
+    found = {}
+    for one in orjson.loads(httpx.get(server.url + QUALITY).content)["sliced"]:
+        found[one["value"]] = found.get(one["value"], 0) + one["rows"]
+    return found
+
+
+def test_labels_count_in_their_slices_whichever_worker_they_reach(server, tmp_path):
+    countries = ["DE"] * 12 + ["FR"] * 5 + [""] * 3
+    ids = predicted(server, len(countries))
+    for begin in range(0, len(ids), 4):  # each file over a connection of its own
+        file = tmp_path / f"labels-{begin}.csv"
+        rows = zip(ids[begin : begin + 4], countries[begin : begin + 4], strict=True)
+        file.write_text("id,label,country\n" + "".join(f"{one},0,{country}\n" for one, country in rows))
+        ended = CliRunner().invoke(main, ["feedback", str(file), "--url", server.url, "--slice", "country"])
+        assert (ended.exit_code, ended.output) == (0, "counted: 4\n"), ended.output
+    until(lambda: in_slices(server) == {"DE": 12, "OTHER": 5})
 
 
 def test_a_million_labels_cost_bounded_memory():

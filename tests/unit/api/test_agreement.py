@@ -35,7 +35,7 @@ def instances(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
         "integer": lambda node: st.integers(node.get("minimum", 0), node.get("maximum", 2**31)),
         "number": lambda node: st.floats(node.get("minimum", -1e6), node.get("maximum", 1e6)),
         "boolean": lambda _: st.booleans(),
-        "array": lambda node: st.lists(instances(node["items"]), max_size=2),
+        "array": lambda node: st.lists(instances(node["items"]), min_size=node.get("minItems", 0), max_size=2),
         "object": _objects,
     }
     return of_type[schema["type"]](schema)

@@ -1,6 +1,7 @@
 """Durations and quantities: what Kubernetes users write, and what the API server makes of it."""
 
 import re
+from datetime import UTC
 from decimal import Decimal
 
 import pytest
@@ -8,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from modelway.api.units import Duration, Quantity, canonical_quantity, canonical_resource, quantity_value, seconds
+from modelway.api.units import (
+    Duration,
+    Quantity,
+    Time,
+    canonical_quantity,
+    canonical_resource,
+    quantity_value,
+    rfc3339,
+    seconds,
+    time_of,
+)
 
 # What kube-apiserver 1.35 gave back for each of these, as a limit of a ResourceQuota and as a container's limit.
 STORED = {
@@ -136,3 +147,24 @@ class TestDuration:
     def test_no_time_at_all_is_no_duration(self, wrong):
         with pytest.raises(ValidationError):
             TypeAdapter(Duration).validate_python(wrong)
+
+
+class TestTime:
+    @pytest.mark.parametrize(
+        "written", ["2026-11-21T12:00:00Z", "2026-11-21T14:30:00+02:30", "2026-11-21T03:00:00.999-09:00"]
+    )
+    def test_it_is_kept_in_utc_and_written_to_the_second(self, written):
+        times = TypeAdapter(Time)
+        read = times.validate_python(written)
+        assert f"{read:%Y-%m-%d %H:%M}" == "2026-11-21 12:00"
+        assert times.dump_python(read) == rfc3339(time_of(written)) == "2026-11-21T12:00:00Z"
+
+    @given(st.datetimes(timezones=st.just(UTC)))
+    def test_what_is_written_is_read_again_whatever_the_year(self, moment):
+        assert time_of(rfc3339(moment)) == moment.replace(microsecond=0)
+        assert len(rfc3339(moment)) == len("2026-11-21T12:00:00Z")
+
+    @pytest.mark.parametrize("wrong", ["2026-11-21T12:00:00", "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"])
+    def test_what_is_no_moment_of_utc_is_refused(self, wrong):
+        with pytest.raises(ValidationError):
+            TypeAdapter(Time).validate_python(wrong)

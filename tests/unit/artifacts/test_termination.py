@@ -25,6 +25,19 @@ def test_whatever_is_said_fits_what_the_kubelet_keeps(tmp_path_factory, text):
     assert said == text or (said.endswith("…") and text.startswith(said[:-1]))
 
 
+def test_texts_within_what_is_said_are_shortened_too_the_longest_first(tmp_path):
+    path = tmp_path / "log"
+    words = {
+        "complete": True,
+        "run": {"rows": 7, "output": "s3://lake/", "worst": [{"name": "é" * 3000}, {"name": "b"}]},
+    }
+    termination.say(words, environ={"MODELWAY_TERMINATION_LOG": str(path)})
+    assert path.stat().st_size <= termination.MAX_BYTES
+    run = json.loads(path.read_text())["run"]
+    assert (run["rows"], run["output"], run["worst"][1]["name"]) == (7, "s3://lake/", "b")
+    assert run["worst"][0]["name"].endswith("é…")
+
+
 def test_a_file_that_cannot_be_written_is_none(tmp_path):
     termination.say({"a": 1}, environ={"MODELWAY_TERMINATION_LOG": str(tmp_path / "no" / "folder")})
 

@@ -1,7 +1,6 @@
 """A model, and a run over a store in memory."""
 
 from dataclasses import replace
-from functools import cache
 
 import orjson
 import pytest
@@ -32,14 +31,19 @@ def store():
 @pytest.fixture
 def batch(store, model, monkeypatch):
     """Run over the store; `batch(shards=3, only=1)`."""
-    loaded = cache(load)
+    loaded = {}
+
+    def load_once(options):
+        if str(options) not in loaded:
+            loaded[str(options)] = load(options)
+        return loaded[str(options)]
 
     def place(uri, *, folder=False):
         key = uri.removeprefix("s3://bucket/")
         return Place(store, key + "/" * (folder and not key.endswith("/")))
 
     monkeypatch.setattr(running, "open_place", place)
-    monkeypatch.setattr(running, "load", loaded)
+    monkeypatch.setattr(running, "load", load_once)
 
     def run(only=None, threads=2, model=model, meter=None, **changes):
         settings = Settings("s3://bucket/in/", "s3://bucket/out/", keys=("id",), rows_per_batch=16)

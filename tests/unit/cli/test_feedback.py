@@ -215,3 +215,26 @@ def test_nobody_at_the_url_is_told(run, model):
 
 def test_an_empty_file_with_a_header_is_told(run):
     assert run("id,label\n").output == "the file has no row\n"
+
+
+def test_columns_of_slices_are_sent(run, model):
+    ended = run("id,label,country,day\na,yes, DE ,1\nb,no,,1\n", "--slice", "country")
+    assert ended.exit_code == 0, ended.output
+    assert model.rows() == [{"id": "a", "label": "yes", "slices": {"country": "DE"}}, {"id": "b", "label": "no"}]
+
+
+def test_slices_of_json_lines_keep_their_types(run, model):
+    run('{"id": "a", "label": 1, "new": true, "odd": [1]}\n', "--slice", "new", "--slice", "odd", name="labels.jsonl")
+    assert model.rows() == [{"id": "a", "label": 1, "slices": {"new": True, "odd": [1]}}]
+
+
+def test_a_slice_without_a_column_is_refused(run):
+    ended = run("id,label\na,yes\n", "--slice", "country")
+    assert ended.exit_code == 1
+    assert "it has no column 'country'; there are id, label" in ended.output
+
+
+def test_labels_that_count_in_no_slice_are_told(run, model):
+    model.answers = [(200, {"accepted": 1, "unsliced": 1, "problems": []})]
+    ended = run("id,label,country\na,yes,DE\n", "--slice", "country")
+    assert (ended.exit_code, ended.output) == (0, "counted: 1\ncounted, but not in a slice of theirs: 1\n")

@@ -9,11 +9,11 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from modelway.api.observations import PATH
+from modelway.api.names import LABEL_REVISION, observer_selector
+from modelway.api.observations import INPUTS, PATH, REFERENCE
 from modelway.cli import main
+from modelway.cli.errors import CommandError, Forbidden, KubectlError, NotFound
 from modelway.cli.report_gather import gather
-from modelway.cli.rollout.errors import Forbidden, KubectlError, NotFound, RolloutError
-from modelway.plan.monitoring.documents import INPUTS, REFERENCE
 from modelway.plan.monitoring.keeping import content_of
 from support.reported import NOW, SPEC, Model, Seen, documents, live, shown
 from support.rollouts import resource
@@ -49,8 +49,9 @@ class Answering:
         assert name == "fraud-monitoring"
         return self.answer("config_map", {"data": {"watch": self.watch}})
 
-    def pods(self, name, revision):
-        return self.answer("pods", self.live)
+    def pods(self, selector):
+        labelled = [pod for pod in self.live if selector.items() <= pod["metadata"]["labels"].items()]
+        return self.answer("pods", labelled)
 
     def asked(self, pod, path):
         name = pod["metadata"]["name"]
@@ -127,6 +128,7 @@ def test_of_very_many_pods_some_are_read(model, cluster):
         (INPUTS, {"features": [[1]]}, "not as many numbers as its layout"),
         (PATH, {"answers": {"value:many": 1}}, "value:many: there are buckets"),
         (INPUTS, {"layout": "another"}, "it began anew while it was read"),
+        (INPUTS, {"epoch": "another"}, "it began anew while it was read"),
         (REFERENCE, {"features": [{}]}, "cannot be read"),
     ],
     ids=[
@@ -135,6 +137,7 @@ def test_of_very_many_pods_some_are_read(model, cluster):
         "of other cells",
         "of unknown answers",
         "of another layout",
+        "of another process",
         "no reference",
     ],
 )
@@ -164,6 +167,18 @@ def test_an_image_of_ones_own_is_not_asked(model):
     assert cluster.asked_at == []
 
 
+def test_an_image_of_ones_own_that_is_observed_is_told_by_its_observer(model):
+    serving = {"container": {"image": "triton", "port": 8000}}
+    spec = {"model": SPEC["model"], "serving": serving, "monitoring": {"observe": {}}}
+    cluster = Answering(model, obj=resource(spec=spec))
+    assert "No pod that observes the revision that serves is ready" in gathered(cluster).missing[0]
+    observer = cluster.live[0]["metadata"]
+    observer["labels"] = observer_selector("fraud", observer["labels"][LABEL_REVISION])
+    facts = gathered(cluster)
+    assert facts.missing == ()
+    assert [one.of.pod.name for one in facts.readings] == [observer["name"]]
+
+
 def test_before_any_revision_serves_there_is_a_page(model):
     facts = gathered(Answering(model, obj=resource(spec=SPEC, stable=None)))
     assert facts.missing == ("No revision serves: there are no inputs and answers to count.",)
@@ -171,7 +186,7 @@ def test_before_any_revision_serves_there_is_a_page(model):
 
 def test_a_resource_of_another_version_is_refused_with_the_place(cluster):
     cluster.obj["spec"]["serving"]["replicas"] = "many"
-    with pytest.raises(RolloutError, match=r"another version of modelway.*serving\.replicas"):
+    with pytest.raises(CommandError, match=r"another version of modelway.*serving\.replicas"):
         gathered(cluster)
 
 

@@ -1,7 +1,7 @@
 import click
 import pytest
 
-from modelway.cli.types import Size, seconds
+from modelway.cli.types import Size, Slices, seconds
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,25 @@ def test_sizes_are_kubernetes(text, expected):
 def test_what_is_no_size_is_refused(text):
     with pytest.raises(click.BadParameter, match="is not a size such as 512Ki or 16Mi"):
         Size().convert(text, None, None)
+
+
+def test_slices_are_lists_of_texts_by_name():
+    assert Slices().convert('{"country": ["DE", "a,b"]}', None, None) == {"country": ("DE", "a,b")}
+    assert Slices().convert("{}", None, None) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("country=DE", "is not JSON: Expecting value, column 1"),
+        ('["DE"]', "expected an object of lists"),
+        ('{"country": "DE"}', "country: expected a list of texts"),
+        ('{"country": [1]}', "country: expected a list of texts"),
+        ('{"label": ["DE"]}', "label: labels have a column of that name already"),
+    ],
+    ids=["no-json", "no-object", "no-list", "no-text", "taken"],
+)
+def test_what_are_no_slices_is_refused(text, says):
+    with pytest.raises(click.BadParameter) as raised:
+        Slices().convert(text, None, None)
+    assert says in str(raised.value)

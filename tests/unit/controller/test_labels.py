@@ -74,7 +74,6 @@ async def test_windows_that_had_ended_before_are_left_out_even_by_a_server_that_
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        pytest.param(partial(web.Response, status=404), "it has no /v1/observations", id="404"),
         pytest.param(partial(web.Response, status=503), "answered with status 503", id="503"),
         pytest.param(partial(web.Response, text="hello"), "cannot be read: JSONDecodeError", id="no JSON"),
         pytest.param(partial(web.json_response, []), "cannot be read: TypeError", id="a list"),

@@ -10,6 +10,7 @@ from modelway.api.resource import ModelDeployment
 from modelway.controller.monitoring_metrics import MOST_FEATURES, MonitoringMetrics
 from modelway.kube.store import Owner
 from modelway.plan.monitoring.family import Family, Standing
+from modelway.plan.monitoring.quality_state import QualityState
 from modelway.plan.monitoring.readings import Collected, Layout, Served
 from modelway.plan.monitoring.watch import Watch
 from modelway.stats.drift import Streak
@@ -85,6 +86,20 @@ def test_budgets_are_told_where_there_are_objectives(told):
         f'modelway_monitoring_slo_burn_rate{{{FIRST},objective="latency",{LAST},window="short"}}'
     ] == pytest.approx(1)
     assert not any("burn" in key for key in told())
+
+
+def test_slices_with_labels_enough_are_told_and_hidden_where_features_are(told):
+    window = int(NOW.timestamp() // 3600) - 2
+    state = QualityState("of", 3600.0, {window: (0, 0, 0, 0, 70, 100)})
+    few = QualityState("of", 3600.0, {window: (0, 0, 0, 0, 7, 10)})
+    watch = replace(WATCH, quality=replace(state, slices={(0, 0): state, (0, 1): few}))
+    asked = {"metric": "accuracy", "min": 0.9, "minLabels": 100, "slices": [{"name": "country", "values": ["DE"]}]}
+    series = {key: value for key, value in told(watch, quality=asked).items() if "slice_quality" in key}
+    (key,) = series
+    assert series[key] == 0.7
+    assert all(part in key for part in ('metric="accuracy"', 'slice="country"', 'value="DE"'))
+    (key,) = (key for key in told(watch, quality=asked, features="Hide") if "slice_quality" in key)
+    assert all(part in key for part in ('slice="slice 1"', 'value="value 1"'))
 
 
 def test_hidden_features_are_hidden_here_too(told):

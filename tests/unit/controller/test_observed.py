@@ -110,6 +110,7 @@ async def test_how_predictions_were_answered_is_read_where_it_is_asked_for():
             saying("answers", revision="0b77d1ce"), "revision 0b77d1ce answered at its address", id="revision"
         ),
         pytest.param(saying("inputs", epoch="e2"), "began anew while it was read", id="epoch"),
+        pytest.param(saying("reference", layout="l2"), "began anew while it was read", id="layout"),
         pytest.param(saying("inputs", rows=-1), "-1 is no count", id="rows"),
         pytest.param(saying("inputs", rows=None), "None is no count", id="no rows"),
         pytest.param(saying("inputs", features=[SHORT[:-1]]), "not as many numbers as its layout", id="cells"),
@@ -133,9 +134,7 @@ async def test_what_cannot_be_is_not_believed(said, told):
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        pytest.param(partial(web.Response, status=404), "has no /v1/observations: it is of another version", id="404"),
         pytest.param(partial(web.Response, status=503), "answered with status 503", id="503"),
-        pytest.param(partial(web.Response, status=302, headers={"location": "/"}), "with status 302", id="redirect"),
         pytest.param(partial(web.Response, text="hello"), "unexpected character", id="no JSON"),
         pytest.param(partial(web.Response, body=b"0" * (4 * 2**20 + 1)), "larger than", id="huge"),
     ],

@@ -148,6 +148,12 @@ async def test_what_is_no_statistics_is_said(content):
             await routers.ask(TARGET)
 
 
+async def test_an_answer_without_end_is_not_read_to_its_end():
+    async with router("[" * (4 * 2**20 + 1)) as (routers, _):
+        with pytest.raises(UnreachableError, match="router router-1: answers more than 4194304 bytes"):
+            await routers.ask(TARGET)
+
+
 async def test_a_router_that_does_not_answer_is_said():
     async with aiohttp.ClientSession() as session:
         with pytest.raises(UnreachableError, match=r"router router-1: .*connect"):

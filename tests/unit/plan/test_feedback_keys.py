@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from modelway.api.kinds import CONFIG_MAP
+from modelway.cli.types import Slices
 from modelway.plan import ChildKey, Observed
 from modelway.plan.feedback_keys import PERIOD, key_secrets, markers
 from modelway.plan.pods import pod_template
@@ -168,6 +169,14 @@ class TestPods:
             for slot in ("a", "b")
         ]
 
+    def test_the_server_is_told_which_slices_to_count(self):
+        slices = [{"name": "shop", "values": ["b", "a"]}, {"name": "country", "values": ["$(HOME)"]}]
+        pod = self.template(monitoring={"quality": ASKED["quality"] | {"slices": slices}})["spec"]
+        (told,) = (one for one in pod["containers"][0]["args"] if one.startswith("--feedback-slices="))
+        assert "$" not in told
+        read = Slices().convert(told.removeprefix("--feedback-slices="), None, None)
+        assert read == {"country": ("$(HOME)",), "shop": ("a", "b")}
+
     def test_without_labels_pods_are_as_before(self):
         assert self.template() == self.template(monitoring={"window": "1m"})
 
@@ -181,6 +190,12 @@ class TestPods:
         stricter = {"quality": {"metric": "auc", "min": 0.5, "minLabels": 100}}
         assert asked == name(monitoring=stricter)
         assert asked != name(monitoring={"quality": ASKED["quality"] | {"window": "2h"}})
+        sliced = [
+            name(monitoring={"quality": ASKED["quality"] | {"slices": [{"name": "country", "values": values}]}})
+            for values in (["DE"], ["DE", "FR"], ["FR", "DE"])
+        ]
+        assert len({asked, *sliced}) == 3
+        assert sliced[1] == sliced[2]
 
 
 def test_the_markers_key_is_a_child_like_any_other():

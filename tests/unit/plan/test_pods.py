@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from modelway.api.spec import FULL_FORMATS, ModelFormat
+from modelway.api.model_source import FULL_FORMATS, ModelFormat
 from modelway.plan.pods import pod_template, service_ports
 from modelway.plan.revisions import resolved_spec, revision_hash
 from modelway.server.formats import REGISTRY

@@ -17,6 +17,7 @@ from modelway.report.page import page_of
 from modelway.report.words import Tone
 from modelway.stats.drift_cells import Cells
 from modelway.stats.drift_reference import Feature
+from modelway.stats.drift_season import HOURS, STEPS
 from support.monitored import LEARNING, NAMES, layout_of_model
 from support.reported import NOW, USUAL_ANSWERS, Model, parsed, shown
 from support.rollouts import CANDIDATE, CHECKED, condition, rejected, resource, under_way
@@ -48,6 +49,30 @@ def test_shares_are_those_of_the_last_window_and_of_the_reference(drifted):
     moved = [cell.now - cell.usual for cell in age.cells]
     assert max(moved[-4:]) > 0.1
     assert min(moved[:12]) < 0
+
+
+def test_where_hours_of_the_week_are_told_apart_the_last_window_is_shown_beside_its_own():
+    model = Model(reference={"seasonality": "HourOfWeek"})
+    model.window(times=2)
+    season = model.watch.inputs.season
+    levels = np.full_like(season.levels, 10)
+    at = (season.hour + 72) % HOURS
+    levels[at, : season.sizes[0]] = 0
+    levels[at, 0] = STEPS  # in that hour all are young
+    learnt = replace(
+        season,
+        levels=levels,
+        rows=season.rows + 1000,
+        values=season.values + 1000 * HOURS,
+        used=(True, False, False),
+    )
+    model.watch = replace(model.watch, inputs=replace(model.watch.inputs, season=learnt))
+    page = page_of(model.facts(watch=watch_from(content_of(model.watch))))
+    assert "beside what is usual in that hour of the week" in page.rows
+    usual = {one.name: one.cells[0].usual for one in page.inputs.features}
+    assert usual["age"] > 0.5
+    counts = model.layout.features[1].counts
+    assert usual["amount"] == pytest.approx(counts[0] / sum(counts))
 
 
 def test_the_last_window_is_still_known_after_the_operator_has_started_again(drifted):
@@ -137,6 +162,33 @@ def test_quality_is_told_group_by_group_against_its_limit():
     assert [tag for tag, _ in page.elements].count("circle") == 3
 
 
+def test_slices_are_told_with_their_limits():
+    country = {"name": "country", "values": ["DE", "FR"], "min": 0.7}
+    model = Model(quality=QUALITY | {"slices": [country]})
+    for hour in range(2):
+        model.label(hour, right=900, wrong=100)
+        model.label(hour, right=100, wrong=100, country="DE")
+        model.label(hour, right=195, wrong=5, country="IT")
+    model.look(after=timedelta(hours=3))
+    page = shown(model.facts())
+    assert "Parts of the predictions" in page.sections["quality"]
+    told = {tuple(row[:3]): row[-3:] for row in page.rows["quality"] if row[:1] == ["country"]}
+    assert told == {
+        ("country", "DE", "0.5"): ["0.7", "400", "beyond it"],
+        ("country", "FR", ""): ["0.7", "", "too few labels, or not sure"],
+        ("country", "OTHER", "0.975"): ["0.7", "400", "within it"],
+    }
+
+
+def test_hidden_slices_are_hidden_on_the_page():
+    model = Model(quality=QUALITY | {"slices": [{"name": "country", "values": ["DE"]}]}, features="Hide")
+    model.label(0, right=300, wrong=0, country="DE")
+    model.look(after=timedelta(hours=3))
+    told = shown(model.facts()).sections["quality"]
+    assert "slice 1" in told
+    assert "country" not in told
+
+
 def test_without_labels_the_estimate_is_told_as_one():
     model = Model(quality=QUALITY)
     obj = model.object(monitoring={"quality": {"metric": "accuracy", "estimatedAccuracy": "0.91"}})
@@ -163,6 +215,20 @@ def test_the_history_is_told_with_its_reasons_and_what_goes_on_with_its_numbers(
     gone = shown(Facts(parsed(rejected()), NOW, "0.1.0"))
     assert ["Rejected", "17", CANDIDATE] in [row[1:4] for row in gone.rows["rollouts"]]
     assert "41 of 800 candidate requests failed" in gone.sections["rollouts"]
+
+
+@pytest.mark.parametrize(
+    ("watched", "told"),
+    [
+        (lambda watch: replace(watch, trained_at=NOW - timedelta(days=2)), "2026-11-20 12:00 UTC, 2 days ago"),
+        (lambda watch: replace(watch, trained_at=None), None),
+        (lambda _: None, "2026-11-01 00:00 UTC, 22 days ago"),
+    ],
+    ids=["the operator knows it", "nobody knows it", "the spec alone tells it"],
+)
+def test_the_age_is_that_of_the_model_that_serves(watched, told):
+    model = Model()
+    assert dict(page_of(model.facts(watch=watched(model.watch))).facts).get("Trained") == told
 
 
 def test_what_was_done_to_get_a_better_model_is_told():

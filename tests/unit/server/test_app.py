@@ -1,17 +1,15 @@
 """Which request goes where: the application without a socket, in the event loop that it lives in."""
 
 import asyncio
-import inspect
-import time
 
 import orjson
 import pytest
 
 from modelway.server import v2
 from modelway.server.app import App
-from modelway.server.exchange import HttpRequest
 from modelway.server.options import ServerOptions
 from modelway.server.tensors import TensorSpec
+from support.asked import answer_to
 from support.fake_model import FakeModel, loaded
 
 MODEL = FakeModel(outputs=(TensorSpec("y", "FP32", (-1,)),), features=("a", "b", "c"))
@@ -31,11 +29,8 @@ def app(tmp_path):
     return served(tmp_path)
 
 
-def ask(app, method, path, body=b"", **headers):
-    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    answer = app.respond(HttpRequest(method, path, b"", named, body, time.perf_counter()))
-    assert not inspect.iscoroutine(answer)
-    return answer
+async def ask(app, method, path, body=b"", **headers):
+    return await answer_to(app, method, path, body, **headers)
 
 
 def told(answer):
@@ -44,21 +39,21 @@ def told(answer):
 
 @pytest.mark.parametrize("suffix", ["", "/versions/7"])
 async def test_predictions_have_paths_with_and_without_the_version(app, suffix):
-    assert ask(app, "POST", f"/v1/models/iris{suffix}:predict", ROWS).body == b'{"predictions":[1.0]}'
-    answer = orjson.loads(ask(app, "POST", f"/v2/models/iris{suffix}/infer", TENSOR).body)
+    assert (await ask(app, "POST", f"/v1/models/iris{suffix}:predict", ROWS)).body == b'{"predictions":[1.0]}'
+    answer = orjson.loads((await ask(app, "POST", f"/v2/models/iris{suffix}/infer", TENSOR)).body)
     assert answer["outputs"][0]["data"] == [1.0]
 
 
 @pytest.mark.parametrize("suffix", ["", "/versions/7"])
 async def test_the_model_is_described_with_and_without_the_version(app, suffix):
-    assert orjson.loads(ask(app, "GET", f"/v1/models/iris{suffix}").body) == {
+    assert orjson.loads((await ask(app, "GET", f"/v1/models/iris{suffix}")).body) == {
         "name": "iris",
         "ready": True,
         "model_version_status": [
             {"version": "7", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
         ],
     }
-    definition = orjson.loads(ask(app, "GET", f"/v1/models/iris{suffix}/metadata").body)
+    definition = orjson.loads((await ask(app, "GET", f"/v1/models/iris{suffix}/metadata")).body)
     assert definition["model_spec"] == {"name": "iris", "signature_name": "", "version": "7"}
     assert definition["metadata"]["signature_def"]["signature_def"]["serving_default"]["inputs"] == {
         "x": {
@@ -67,14 +62,14 @@ async def test_the_model_is_described_with_and_without_the_version(app, suffix):
             "name": "x:0",
         }
     }
-    assert orjson.loads(ask(app, "GET", f"/v2/models/iris{suffix}").body)["versions"] == ["7"]
-    assert ask(app, "GET", f"/v2/models/iris{suffix}/ready").status == 200
+    assert orjson.loads((await ask(app, "GET", f"/v2/models/iris{suffix}")).body)["versions"] == ["7"]
+    assert (await ask(app, "GET", f"/v2/models/iris{suffix}/ready")).status == 200
 
 
 async def test_a_model_without_a_version_has_no_paths_with_one(tmp_path):
     app = served(tmp_path, version=None)
-    assert ask(app, "POST", "/v1/models/iris:predict", ROWS).status == 200
-    assert told(ask(app, "POST", "/v1/models/iris/versions/1:predict", ROWS)) == (
+    assert (await ask(app, "POST", "/v1/models/iris:predict", ROWS)).status == 200
+    assert told(await ask(app, "POST", "/v1/models/iris/versions/1:predict", ROWS)) == (
         "Servable not found for request: Specific(iris, 1); this server's has no version"
     )
 
@@ -108,31 +103,33 @@ async def test_a_model_without_a_version_has_no_paths_with_one(tmp_path):
     ],
 )
 async def test_other_paths_say_what_there_is_instead(app, method, path, status, said):
-    answer = ask(app, method, path, ROWS)
+    answer = await ask(app, method, path, ROWS)
     assert (answer.status, said in told(answer)) == (status, True), answer.body
 
 
 async def test_the_repository_has_one_model(app, tmp_path):
     entry = {"name": "iris", "version": "7", "state": "READY", "reason": ""}
-    assert orjson.loads(ask(app, "POST", "/v2/repository/index").body) == [entry]
-    assert orjson.loads(ask(app, "POST", "/v2/repository/index", b'{"ready": true}').body) == [entry]
-    assert told(ask(app, "POST", "/v2/repository/index", b'{"ready": 1}')) == "ready: expected true or false"
+    assert orjson.loads((await ask(app, "POST", "/v2/repository/index")).body) == [entry]
+    assert orjson.loads((await ask(app, "POST", "/v2/repository/index", b'{"ready": true}')).body) == [entry]
+    assert told(await ask(app, "POST", "/v2/repository/index", b'{"ready": 1}')) == "ready: expected true or false"
     loading = served(tmp_path, is_loaded=False)
-    assert orjson.loads(ask(loading, "POST", "/v2/repository/index").body)[0]["state"] == "UNAVAILABLE"
-    assert orjson.loads(ask(loading, "POST", "/v2/repository/index", b'{"ready": true}').body) == []
+    assert orjson.loads((await ask(loading, "POST", "/v2/repository/index")).body)[0]["state"] == "UNAVAILABLE"
+    assert orjson.loads((await ask(loading, "POST", "/v2/repository/index", b'{"ready": true}')).body) == []
 
 
 async def test_while_it_loads_nothing_is_known_of_the_model(tmp_path):
     app = served(tmp_path, is_loaded=False)
-    assert ask(app, "POST", "/v1/models/iris:predict", ROWS).status == 503
-    assert ask(app, "GET", "/v1/models/iris/metadata").status == 503
-    assert ask(app, "GET", "/v2/models/iris").status == 503
-    status = ask(app, "GET", "/v1/models/iris")
+    assert (await ask(app, "POST", "/v1/models/iris:predict", ROWS)).status == 503
+    assert (await ask(app, "GET", "/v1/models/iris/metadata")).status == 503
+    assert (await ask(app, "GET", "/v2/models/iris")).status == 503
+    status = await ask(app, "GET", "/v1/models/iris")
     assert status.status == 503
     assert orjson.loads(status.body)["model_version_status"][0]["state"] == "LOADING"
     app = served(tmp_path)
     app.drain()
-    assert orjson.loads(ask(app, "GET", "/v1/models/iris").body)["model_version_status"][0]["state"] == "UNLOADING"
+    assert (
+        orjson.loads((await ask(app, "GET", "/v1/models/iris")).body)["model_version_status"][0]["state"] == "UNLOADING"
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,12 +144,12 @@ async def test_while_it_loads_nothing_is_known_of_the_model(tmp_path):
     ],
 )
 async def test_json_may_be_called_by_many_names(app, content_type):
-    assert ask(app, "POST", "/v1/models/iris:predict", ROWS, content_type=content_type).status == 200
+    assert (await ask(app, "POST", "/v1/models/iris:predict", ROWS, content_type=content_type)).status == 200
 
 
 @pytest.mark.parametrize("content_type", ["text/csv", "text/csv; charset=utf-8; header=present"])
 async def test_csv_is_read_as_what_it_is(app, content_type):
-    answer = ask(app, "POST", "/v1/models/iris:predict", b"c,a,b\n3,1,2\n", content_type=content_type)
+    answer = await ask(app, "POST", "/v1/models/iris:predict", b"c,a,b\n3,1,2\n", content_type=content_type)
     assert answer.body == b'{"predictions":[1.0]}'
 
 
@@ -167,21 +164,21 @@ async def test_csv_is_read_as_what_it_is(app, content_type):
     ],
 )
 async def test_what_the_body_is_has_to_be_known(app, path, headers, said):
-    answer = ask(app, "POST", path, ROWS, **headers)
+    answer = await ask(app, "POST", path, ROWS, **headers)
     assert (answer.status, said in told(answer)) == (415, True), answer.body
     assert (answer.headers == {"accept-encoding": "identity"}) is ("content_encoding" in headers)
 
 
 @pytest.mark.parametrize("form", ["instances", "inputs"])
 async def test_mlflows_scoring_server_is_answered_for(app, form):
-    answer = ask(app, "POST", "/invocations", orjson.dumps({form: [[5.0, 1, 2], [6.0, 1, 2]]}))
+    answer = await ask(app, "POST", "/invocations", orjson.dumps({form: [[5.0, 1, 2], [6.0, 1, 2]]}))
     assert (answer.status, orjson.loads(answer.body)) == (200, {"predictions": [5.0, 6.0]})
 
 
 @pytest.mark.parametrize("path", ["/ping", "/health", "/v2/health/ready"])
 async def test_whether_it_is_ready_is_told_under_the_names_that_others_have_for_it(app, tmp_path, path):
-    assert ask(app, "GET", path).status == 200
-    assert ask(served(tmp_path, is_loaded=False), "GET", path).status == 503
+    assert (await ask(app, "GET", path)).status == 200
+    assert (await ask(served(tmp_path, is_loaded=False), "GET", path)).status == 503
 
 
 async def test_binary_data_go_in_and_out(app):
@@ -193,12 +190,12 @@ async def test_binary_data_go_in_and_out(app):
     )
     content = head + b"\0\0\x80\x3f" * 3
     headers = {"content_type": "application/octet-stream", "inference_header_content_length": str(len(head))}
-    answer = ask(app, "POST", "/v2/models/iris/infer", content, **headers)
+    answer = await ask(app, "POST", "/v2/models/iris/infer", content, **headers)
     assert answer.status == 200
     assert answer.body[int(answer.headers[v2.LENGTH_HEADER]) :] == b"\0\0\x80\x3f"
     for length in ("-1", "x", "9" * 30):
         headers["inference_header_content_length"] = length
-        assert ask(app, "POST", "/v2/models/iris/infer", content, **headers).status == 400
+        assert (await ask(app, "POST", "/v2/models/iris/infer", content, **headers)).status == 400
 
 
 async def test_a_model_that_raises_is_a_500_without_a_traceback(tmp_path):
@@ -206,7 +203,7 @@ async def test_a_model_that_raises_is_a_500_without_a_traceback(tmp_path):
         raise ZeroDivisionError("by zero\nsecond line")
 
     app = served(tmp_path, FakeModel(compute=broken))
-    answer = ask(app, "POST", "/v1/models/iris:predict", ROWS)
+    answer = await ask(app, "POST", "/v1/models/iris:predict", ROWS)
     assert answer.status == 500
     assert told(answer) == "the model failed on this request: ZeroDivisionError: by zero"
 

@@ -11,10 +11,12 @@ import pytest
 from modelway.server.exchange import Answer
 from modelway.server.reading import Limits
 from modelway.server.site import Site
+from modelway.server.turn import Soon
 
 
 class Echo:
-    """`/now` and whatever is posted there is answered at once, `/later` when `gate` is set; both with the body.
+    """`/now` and whatever is posted there is answered at once, `/soon` at the end of the turn of the loop, `/later` when
+    `gate` is set; all with the body.
 
     `/hold` keeps the event loop for a second, from when `holds` is set.
     """
@@ -28,6 +30,10 @@ class Echo:
         self.asked.append(request.path)
         if request.path == "/later":
             return self._later(request)
+        if request.path == "/soon":
+            soon = Soon()
+            asyncio.get_running_loop().call_soon(soon.come, Answer(200, request.body))
+            return soon
         if request.path == "/hold":
             self.holds.set()
             time.sleep(1)
@@ -190,13 +196,40 @@ async def test_what_is_no_request_is_answered_and_ends_the_connection_after_thos
         assert await client.is_closed()
 
 
-async def test_half_a_connection_is_enough_to_be_answered_at_once(start):
+@pytest.mark.parametrize("path", ["/now", "/soon"])
+@pytest.mark.parametrize("requests", [1, 3, 20])
+async def test_half_a_connection_is_enough_to_be_answered_in_the_same_turn(start, path, requests):
     site = await start()
     async with connected(site) as client:
-        client.send("/now", b"abc")
+        for number in range(requests):
+            client.send(path, b"%d" % number)
         client.writer.write_eof()
-        assert (await client.receive())[2] == b"abc"
+        for number in range(requests):
+            assert (await client.receive())[2] == b"%d" % number
         assert await client.is_closed()
+    await until(lambda: not site.connections)
+
+
+async def test_answers_come_in_the_order_of_their_requests_however_soon_they_are_known(start):
+    site = await start()
+    site.app.gate.set()
+    paths = ["/soon", "/now", "/later", "/soon", "/soon", "/now"]
+    async with connected(site) as client:
+        for number, path in enumerate(paths):
+            client.send(path, b"%d" % number)
+        for number in range(len(paths)):
+            assert (await client.receive())[2] == b"%d" % number
+
+
+async def test_who_hangs_up_before_the_end_of_the_turn_is_no_error(start, caplog):
+    site = await start()
+    for _ in range(5):
+        async with connected(site) as client:
+            client.send("/soon", b"abc")
+            client.writer.transport.abort()
+    await until(lambda: not site.connections)
+    assert site.room.taken == 0
+    assert not caplog.records
 
 
 async def test_who_sends_too_much_can_read_why(start):

@@ -10,7 +10,7 @@ import pytest
 from modelway.server.engine import INLINE_BODY, Engine
 from modelway.server.errors import InvalidInputError, RequestError
 from modelway.server.loading import Loaded
-from modelway.server.pace import UNKNOWN, Cost
+from modelway.server.pace import STRIKES, UNKNOWN, Cost
 from modelway.server.signature import Signature
 from modelway.server.tensors import Batch
 from modelway.server.wire import Request
@@ -44,8 +44,8 @@ def recorder():
 def make(recorder):
     engines = []
 
-    def engine(cost, *, batchable=False, **options):
-        model = FakeModel(compute=recorder)
+    def engine(cost, *, batchable=False, compute=recorder, **options):
+        model = FakeModel(compute=compute)
         loaded = Loaded(
             model=model,
             signature=Signature.of(model, ignores_extra=False, max_rows=1000),
@@ -76,15 +76,96 @@ def ask(engine, value=1.0, *, rows=1, size=100, start=None, parse=None):
     )
 
 
+async def answer_of(outcome):
+    return await outcome
+
+
 async def until(condition):
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 threads have no event to wait for
             await asyncio.sleep(0.001)
 
 
-async def test_a_fast_model_is_asked_at_once_on_the_event_loop(make, recorder):
-    assert ask(make(FAST), 7) == ([7.0], 1)
+async def test_a_fast_model_is_asked_on_the_event_loop(make, recorder):
+    assert await ask(make(FAST), 7) == ([7.0], 1)
     assert recorder.calls == [("MainThread", 1)]
+
+
+async def test_requests_of_one_turn_are_all_read_then_all_predicted_each_by_itself_then_all_written(make, recorder):
+    steps, engine = [], make(FAST)
+
+    def begin(value):
+        batch = Batch({"x": np.full((1, 3), value, dtype=np.float32)}, rows=1, wanted=("y",))
+
+        def parse():
+            steps.append(("read", len(recorder.calls)))
+            return Request(batch)
+
+        def render(outputs, _request):
+            steps.append(("write", len(recorder.calls)))
+            return outputs["y"].tolist()
+
+        return engine.begin(parse, render, size=100, start=time.perf_counter())
+
+    assert await asyncio.gather(*[answer_of(begin(value)) for value in (1, 2, 3)]) == [
+        ([float(value)], 1) for value in (1, 2, 3)
+    ]
+    assert steps == [("read", 0)] * 3 + [("write", 3)] * 3
+    assert [rows for _, rows in recorder.calls] == [1, 1, 1]
+
+
+async def test_what_one_request_does_to_the_model_is_no_others_fault(make):
+    def compute(batch):
+        if batch.tensors["x"][0, 0] == 2:
+            raise ArithmeticError("two")
+        return first_column(batch)
+
+    engine = make(FAST, compute=compute)
+    first, second, third = await asyncio.gather(
+        *[answer_of(ask(engine, value)) for value in (1, 2, 3)], return_exceptions=True
+    )
+    assert (first, third) == (([1.0], 1), ([3.0], 1))
+    assert isinstance(second, ArithmeticError)
+
+
+async def test_an_answer_that_cannot_be_written_is_no_others_fault(make):
+    engine = make(FAST)
+    batch = Batch({"x": np.ones((1, 3), dtype=np.float32)}, rows=1, wanted=("y",))
+
+    def render(_outputs, _request):
+        raise ValueError("no JSON")
+
+    wrong = engine.begin(lambda: Request(batch), render, size=100, start=time.perf_counter())
+    right = ask(engine, 3)
+    found = await asyncio.gather(answer_of(wrong), answer_of(right), return_exceptions=True)
+    assert isinstance(found[0], ValueError)
+    assert found[1] == ([3.0], 1)
+
+
+async def test_a_model_that_turns_slow_in_the_middle_of_a_turn_leaves_the_loop_to_others(make, recorder, monkeypatch):
+    monkeypatch.setattr("modelway.server.pace.FAR", 0)  # each run is too slow; the third in a row is one too many
+    engine = make(FAST)
+    answers = await asyncio.gather(*[answer_of(ask(engine, value)) for value in range(STRIKES + 2)])
+    assert answers == [([float(value)], 1) for value in range(STRIKES + 2)]
+    threads = [thread for thread, _ in recorder.calls]
+    assert threads[:STRIKES] == ["MainThread"] * STRIKES
+    assert all(thread.startswith("predict") for thread in threads[STRIKES:])
+    assert len(threads) == STRIKES + 2
+
+
+async def test_what_goes_wrong_in_the_thread_that_took_over_is_told(make, monkeypatch):
+    monkeypatch.setattr("modelway.server.pace.FAR", 0)
+    values = iter(range(STRIKES + 1))
+
+    def compute(batch):
+        if next(values) == STRIKES:
+            raise ArithmeticError("late")
+        return first_column(batch)
+
+    engine = make(FAST, compute=compute)
+    asked = [answer_of(ask(engine)) for _ in range(STRIKES + 1)]
+    *_, last = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(last, ArithmeticError)
 
 
 @pytest.mark.parametrize(
@@ -96,17 +177,6 @@ async def test_everything_else_is_asked_in_a_thread(make, recorder, cost, option
     answer, rows = await ask(make(cost), 7, **options)
     assert (answer[0], rows) == (7.0, options.get("rows", 1))
     assert recorder.calls[0][0].startswith("predict")
-
-
-async def test_callers_that_wait_anyway_are_answered_either_way(make):
-    for cost in (FAST, SLOW):
-        answer = await make(cost).answer(
-            lambda: Request(Batch({"x": np.ones((1, 3), dtype=np.float32)}, rows=1, wanted=("y",))),
-            lambda outputs, _request: outputs["y"].tolist(),
-            size=1,
-            start=time.perf_counter(),
-        )
-        assert answer == ([1.0], 1)
 
 
 async def test_requests_to_a_slow_model_that_come_meanwhile_are_predicted_together(make, recorder):
@@ -146,9 +216,9 @@ async def test_what_is_wrong_with_a_request_is_told_before_it_joins_a_batch(make
 async def test_what_comes_too_late_in_a_turn_of_the_loop_is_refused_unread(make):
     engine = make(FAST, timeout=4.0)
     now = time.perf_counter()
-    assert ask(engine, start=now) == ([1.0], 1)
+    first = ask(engine, start=now)
     with pytest.raises(RequestError, match="too many requests at once") as caught:
         ask(engine, start=now + 1.1, parse=lambda: pytest.fail("was read"))
     assert (caught.value.status, caught.value.headers) == (503, {"retry-after": "1"})
-    await asyncio.sleep(0)
-    assert ask(engine, start=now + 1.2) == ([1.0], 1)
+    assert await first == ([1.0], 1)
+    assert await ask(engine, start=now + 1.2) == ([1.0], 1)

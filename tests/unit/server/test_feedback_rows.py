@@ -105,3 +105,39 @@ def test_there_is_an_end_to_what_one_request_may_bring():
 def test_each_label_of_an_array_counts_towards_that_end():
     with pytest.raises(RequestError, match="more than 2 labels"):
         rows(b'{"id": "a", "label": [1, 2, 3]}', most=2)
+
+
+def slices(body, media=JSON, known=()):
+    return [one.slices for one in read(body, media, most=100, slices=known)]
+
+
+def test_slices_are_texts_whatever_they_were():
+    body = b'{"id": "a", "label": 1, "slices": {"country": "DE", "new": true, "age": 40, "shop": null}}'
+    assert slices(body) == [{"country": "DE", "new": "true", "age": "40"}]
+
+
+def test_all_rows_of_a_request_have_the_slices_that_are_sent_with_them():
+    assert slices(b'{"id": "a", "label": [1, 0], "slices": {"country": "DE"}}') == [{"country": "DE"}]
+
+
+def test_columns_that_are_slices_are_read_and_others_are_refused():
+    body = b"id,label,country\na,1, DE \nb,1,\n"
+    assert slices(body, CSV, {"country": ()}) == [{"country": "DE"}, {}]
+    with pytest.raises(RequestError, match="column 'country' is not known here; there are id, label or value, row"):
+        slices(body, CSV)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (b'"DE"', 'slices: expected an object of texts by their names, found "DE"'),
+        (b'{"country": ["DE"]}', "slices.country: "),
+        (b'{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1}', "9 slices, where a row has at most 8"),
+    ],
+    ids=["no-object", "no-text", "too-many"],
+)
+def test_what_is_wrong_with_slices_is_told(given, says):
+    with pytest.raises(RequestError) as raised:
+        slices(b'[{"id": "a", "label": 1, "slices": ' + given + b"}]")
+    assert "[0].slices" in str(raised.value)
+    assert says in str(raised.value)

@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import time
 from dataclasses import replace
 
 import jsonschema
@@ -14,7 +13,6 @@ from openapi_spec_validator import validate
 
 from modelway.profiling import profile
 from modelway.server.app import App
-from modelway.server.exchange import HttpRequest
 from modelway.server.metadata import Reference
 from modelway.server.observed_inputs import InputObserver
 from modelway.server.observed_layout import lay_out
@@ -26,6 +24,7 @@ from modelway.server.tensors import Batch, TensorSpec
 from modelway.stats.drift_cells import FIGURES, MISSING, cell_counts, counted
 from modelway.stats.drift_learning import grid
 from modelway.stats.drift_reference import feature_of, from_record
+from support.asked import answer_to
 from support.fake_model import FakeModel, loaded
 
 RNG = np.random.default_rng(1)
@@ -50,19 +49,18 @@ def served(tmp_path, model=MODEL, usual=USUAL, **options):
     return app
 
 
-def ask(app, path, body=b"", query=b"", **headers):
-    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    return app.respond(HttpRequest("POST" if body else "GET", path, query, named, body, time.perf_counter()))
+async def ask(app, path, body=b"", query=b"", **headers):
+    return await answer_to(app, "POST" if body else "GET", path, body, query=query, **headers)
 
 
-def predict(app, rows):
-    answer = ask(app, "/v1/models/m:predict", orjson.dumps({"instances": rows}))
+async def predict(app, rows):
+    answer = await ask(app, "/v1/models/m:predict", orjson.dumps({"instances": rows}))
     assert answer.status == 200, answer.body
     return answer
 
 
-def told(app, of="inputs"):
-    answer = ask(app, "/v1/observations", query=b"of=" + of.encode())
+async def told(app, of="inputs"):
+    answer = await ask(app, "/v1/observations", query=b"of=" + of.encode())
     assert answer.status == 200, answer.body
     return orjson.loads(answer.body)
 
@@ -70,7 +68,7 @@ def told(app, of="inputs"):
 async def until_counted(app, rows):
     """Slices have turns of the event loop of their own."""
     async with asyncio.timeout(10):
-        while told(app)["rows"] < rows:  # noqa: ASYNC110 there is nothing to wait for but turns of the loop
+        while (await told(app))["rows"] < rows:  # noqa: ASYNC110 there is nothing to wait for but turns of the loop
             await asyncio.sleep(0)
 
 
@@ -84,21 +82,21 @@ async def test_all_rows_are_counted_exactly(tmp_path, cut):
     app = served(tmp_path)
     values = RNG.normal(size=(500, 3))
     for begin in range(0, 500, cut):
-        predict(app, values[begin : begin + cut].tolist())
+        await predict(app, values[begin : begin + cut].tolist())
     await until_counted(app, 500)
-    assert told(app)["features"] == expected(values)
+    assert (await told(app))["features"] == expected(values)
 
 
 async def test_who_is_counted_is_told_with_it(tmp_path):
-    said = told(served(tmp_path))
+    said = await told(served(tmp_path))
     assert (said["format"], said["model"], said["version"], said["revision"]) == (1, "m", "7", "abc")
-    assert said["layout"] == told(served(tmp_path))["layout"]
-    assert said["layout"] != told(served(tmp_path, usual=None))["layout"]
+    assert said["layout"] == (await told(served(tmp_path)))["layout"]
+    assert said["layout"] != (await told(served(tmp_path, usual=None)))["layout"]
 
 
 async def test_the_reference_is_told_in_the_order_of_the_counts(tmp_path):
     reordered = Reference(features=USUAL.features[::-1])
-    said = told(served(tmp_path, usual=reordered), "reference")
+    said = await told(served(tmp_path, usual=reordered), "reference")
     assert [one.name for one in from_record(said)] == ["c", "b", "a"]
     assert (said["learning"], said["uncounted"]) == (False, {})
 
@@ -106,14 +104,14 @@ async def test_the_reference_is_told_in_the_order_of_the_counts(tmp_path):
 async def test_without_a_reference_all_columns_are_counted_for_one_to_be_learnt(tmp_path):
     app = served(tmp_path, COLUMNS, None)
     image = [[1, 2], [3, 4]]
-    predict(
+    await predict(
         app,
         [
             {"age": 30, "city": "Vigo", "weight": None, "image": image},
             {"age": 31, "city": "Lugo", "weight": 2.5, "image": image},
         ],
     )
-    reference, said = told(app, "reference"), told(app)
+    reference, said = await told(app, "reference"), await told(app)
     assert reference["learning"] is True
     assert reference["features"] == [
         {"name": "age", "kind": "numbers"},
@@ -128,59 +126,58 @@ async def test_without_a_reference_all_columns_are_counted_for_one_to_be_learnt(
 
 async def test_no_text_of_a_request_is_told(tmp_path):
     app = served(tmp_path, COLUMNS, None)
-    predict(app, [{"age": 30, "city": "Vigo", "weight": 1.0, "image": [[1, 2], [3, 4]]}])
+    await predict(app, [{"age": 30, "city": "Vigo", "weight": 1.0, "image": [[1, 2], [3, 4]]}])
     for of in ("inputs", "reference"):
-        assert b"Vigo" not in ask(app, "/v1/observations", query=b"of=" + of.encode()).body
+        assert b"Vigo" not in (await ask(app, "/v1/observations", query=b"of=" + of.encode())).body
 
 
 async def test_features_that_the_model_has_not_are_told_and_not_counted(tmp_path):
     made = profile(np.column_stack([ROWS_OF_OLD[:, :2], ROWS_OF_OLD[:, 2]]), names=["a", "label", "b"])
     app = served(tmp_path, usual=msgspec.convert(made.record(), Reference))
-    predict(app, [[1, 2, 3]])
-    assert told(app, "reference")["uncounted"] == {
+    await predict(app, [[1, 2, 3]])
+    assert (await told(app, "reference"))["uncounted"] == {
         "label": "the model has no such column",
         "c": "the reference does not have it",
     }
-    assert len(told(app)["features"]) == 2
+    assert len((await told(app))["features"]) == 2
 
 
 async def test_texts_where_the_model_takes_numbers_are_not_compared(tmp_path):
     made = profile({"a": ["x", "y"] * 10, "b": [1.0, 2.0] * 10})
     app = served(tmp_path, usual=msgspec.convert(made.record(), Reference))
-    assert told(app, "reference")["uncounted"]["a"] == "the reference has texts, the model takes the other"
+    assert (await told(app, "reference"))["uncounted"]["a"] == "the reference has texts, the model takes the other"
 
 
 async def test_requests_that_are_not_what_the_model_takes_are_counted(tmp_path):
     app = served(tmp_path)
     for body in (b"{", b'{"instances": [[1]]}', b'{"instances": [["x", 1, 2]]}'):
-        assert ask(app, "/v1/models/m:predict", body).status == 400
-    assert (told(app)["refused"], told(app)["rows"]) == (3, 0)
+        assert (await ask(app, "/v1/models/m:predict", body)).status == 400
+    assert ((await told(app))["refused"], (await told(app))["rows"]) == (3, 0)
 
 
 async def test_a_share_of_the_requests_is_counted(tmp_path):
     app = served(tmp_path, observe_share=0.25)
     for _ in range(400):
-        predict(app, [[1, 2, 3]])
+        await predict(app, [[1, 2, 3]])
     await asyncio.sleep(0)
-    assert told(app)["share"] == 0.25
-    assert 50 < told(app)["rows"] < 150
+    assert (await told(app))["share"] == 0.25
+    assert 50 < (await told(app))["rows"] < 150
 
 
 async def test_of_none_nothing_is_counted(tmp_path):
     app = served(tmp_path, observe_share=0.0)
-    predict(app, [[1, 2, 3]] * 600)
+    await predict(app, [[1, 2, 3]] * 600)
     await asyncio.sleep(0)
-    assert told(app)["rows"] == 0
+    assert (await told(app))["rows"] == 0
 
 
 async def test_a_large_request_is_counted_a_slice_at_a_turn(tmp_path):
     app = served(tmp_path)
     rows = np.round(ROWS_OF_OLD[:1400], 2)
-    predict(app, rows.tolist())
-    await asyncio.sleep(0)
-    assert 0 < told(app)["rows"] < 1400
+    await predict(app, rows.tolist())
+    assert 0 < (await told(app))["rows"] < 1400
     await until_counted(app, 1400)
-    assert told(app)["features"] == expected(rows)
+    assert (await told(app))["features"] == expected(rows)
 
 
 async def test_rows_beyond_what_may_wait_are_told():
@@ -238,11 +235,11 @@ async def test_a_worker_that_replaces_another_counts_on_unless_the_reference_cha
 
 async def test_who_reads_gzip_gets_less(tmp_path):
     app = served(tmp_path)
-    plain = ask(app, "/v1/observations", query=b"of=inputs")
-    packed = ask(app, "/v1/observations", query=b"of=inputs", accept_encoding="gzip, deflate")
+    plain = await ask(app, "/v1/observations", query=b"of=inputs")
+    packed = await ask(app, "/v1/observations", query=b"of=inputs", accept_encoding="gzip, deflate")
     assert packed.headers == {"content-encoding": "gzip"}
     assert gzip.decompress(packed.body) == plain.body
-    assert ask(app, "/v1/observations", query=b"of=inputs", accept_encoding="gzip;q=0").headers is None
+    assert (await ask(app, "/v1/observations", query=b"of=inputs", accept_encoding="gzip;q=0")).headers is None
 
 
 async def test_a_reading_of_30_features_is_at_most_3_kilobytes(tmp_path):
@@ -252,33 +249,33 @@ async def test_a_reading_of_30_features_is_at_most_3_kilobytes(tmp_path):
     app = served(tmp_path, wide, msgspec.convert(profile(rows, names=names).record(), Reference))
     counts = [counted(column, one.cells) for one, column in zip(app.layout.counted, rows.T, strict=True)]
     app._inputs._counts += np.concatenate(counts) * 100 + RNG.integers(0, 100, app.layout.size)  # of a million rows
-    packed = ask(app, "/v1/observations", query=b"of=inputs", accept_encoding="gzip")
+    packed = await ask(app, "/v1/observations", query=b"of=inputs", accept_encoding="gzip")
     assert len(packed.body) < 3000
 
 
 async def test_an_unknown_kind_is_refused(tmp_path):
-    answer = ask(served(tmp_path), "/v1/observations", query=b"of=rows")
+    answer = await ask(served(tmp_path), "/v1/observations", query=b"of=rows")
     assert answer.status == 400
     assert orjson.loads(answer.body)["error"] == "of: expected answers, inputs, reference, quality, got 'rows'"
 
 
 async def test_before_the_model_is_there_nothing_can_be_told(tmp_path):
     app = App(ServerOptions(tmp_path, "m"))
-    assert ask(app, "/v1/observations", query=b"of=inputs").status == 503
-    assert ask(app, "/v1/observations", query=b"of=answers").status == 200
+    assert (await ask(app, "/v1/observations", query=b"of=inputs")).status == 503
+    assert (await ask(app, "/v1/observations", query=b"of=answers")).status == 200
 
 
 async def test_a_server_that_does_not_observe_counts_nothing(tmp_path):
     app = served(tmp_path, observe=False)
-    predict(app, [[1, 2, 3]])
-    assert ask(app, "/v1/observations", query=b"of=inputs").status == 404
+    await predict(app, [[1, 2, 3]])
+    assert (await ask(app, "/v1/observations", query=b"of=inputs")).status == 404
     assert app._inputs is None
 
 
 async def test_a_model_of_no_columns_counts_rows_of_none(tmp_path):
     app = served(tmp_path, FakeModel(inputs=(TensorSpec("x", "FP32", (-1, -1)),)), None)
-    predict(app, [[1, 2]])
-    assert (told(app)["features"], told(app)["rows"]) == ([], 0)
+    await predict(app, [[1, 2]])
+    assert ((await told(app))["features"], (await told(app))["rows"]) == ([], 0)
 
 
 def test_without_a_reference_only_the_first_features_of_many_are_counted():
@@ -290,12 +287,12 @@ def test_without_a_reference_only_the_first_features_of_many_are_counted():
 
 async def test_what_is_told_is_described(tmp_path):
     app = served(tmp_path)
-    predict(app, [[1, 2, 3]])
+    await predict(app, [[1, 2, 3]])
     described = document(Signature.of(MODEL), "m", None)
     validate(described)
     for of, name in (("inputs", "Inputs"), ("reference", "InputReference")):
         schema = {"$ref": f"#/components/schemas/{name}", "components": described["components"]}
-        jsonschema.Draft202012Validator(schema).validate(told(app, of))
+        jsonschema.Draft202012Validator(schema).validate(await told(app, of))
 
 
 def test_features_are_those_of_the_file():

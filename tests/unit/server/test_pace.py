@@ -1,9 +1,7 @@
-import asyncio
-
 import numpy as np
 import pytest
 
-from modelway.server.pace import BUDGET, FAR, FORGIVEN_AFTER, SAMPLE_ROWS, STRIKES, UNKNOWN, Cost, Pace, Turn, measure
+from modelway.server.pace import BUDGET, FAR, FORGIVEN_AFTER, SAMPLE_ROWS, STRIKES, UNKNOWN, Cost, Pace, measure
 from modelway.server.tensors import Batch, TensorSpec
 from support.fake_model import FakeModel, first_column
 
@@ -147,13 +145,3 @@ def test_good_behaviour_is_rewarded(clock):
     strike_out(pace)
     clock.now += 1
     assert pace.allows_inline(1)
-
-
-async def test_requests_that_come_late_in_a_turn_of_the_loop_are_refused_and_the_next_turn_begins_anew():
-    turn = Turn(longest=1.0)
-    assert not turn.is_over(100.0)
-    assert not turn.is_over(100.9)
-    assert turn.is_over(101.1)
-    await asyncio.sleep(0)
-    assert not turn.is_over(102.0)
-    assert not turn.is_over(102.9)

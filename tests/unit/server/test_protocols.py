@@ -2,7 +2,6 @@
 
 import asyncio
 import csv
-import inspect
 import io
 import time
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from modelway.server.rpc import messages
 from modelway.server.rpc.inference_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
 from modelway.server.signature import Signature
 from modelway.server.tensors import DTYPES, TensorSpec
+from support.asked import answered
 from support.fake_model import FakeModel, loaded
 
 NAMES = ("age", "income", "a,b", 'say "x"', "ü")
@@ -334,11 +334,8 @@ def apps(tmp_path_factory):
 def test_no_http_request_makes_a_500(apps, index, path, body, headers):
     named = [(name.encode(), value.encode()) for name, value in headers.items()]
 
-    async def ask():
-        answer = apps[index].respond(HttpRequest("POST", path, b"", named, body, time.perf_counter()))
-        return await answer if inspect.iscoroutine(answer) else answer
-
-    answer = asyncio.run(ask())
+    request = HttpRequest("POST", path, b"", named, body, time.perf_counter())
+    answer = asyncio.run(answered(apps[index], request))
     assert answer.status in {200, 400, 413, 415}, answer.body
     if answer.status != 200:
         assert orjson.loads(answer.body).keys() == {"error"}

@@ -14,6 +14,7 @@ from modelway.server.exchange import HttpRequest
 from modelway.server.loading import load
 from modelway.server.options import ServerOptions
 from modelway.server.rpc.server import _CODES
+from support.asked import answered
 from support.models import iris
 
 PAGE = (Path(__file__).parents[3] / "docs" / "protocols.md").read_text()
@@ -39,7 +40,7 @@ async def test_an_example_is_answered_as_the_page_says(options, command, said):
         else:
             assert flag == "-d"
             body = value.replace("\\n", "\n") if "$'" in command else value
-    answer = app.respond(HttpRequest("POST", path, b"", headers, body.encode(), time.perf_counter()))
+    answer = await answered(app, HttpRequest("POST", path, b"", headers, body.encode(), time.perf_counter()))
     assert orjson.loads(answer.body) == orjson.loads(said)
 
 

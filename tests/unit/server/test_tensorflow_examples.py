@@ -1,15 +1,13 @@
 """The examples of TensorFlow Serving's REST documentation (https://www.tensorflow.org/tfx/serving/api_rest)."""
 
-import time
-
 import numpy as np
 import orjson
 import pytest
 
 from modelway.server.app import App
-from modelway.server.exchange import HttpRequest
 from modelway.server.options import ServerOptions
 from modelway.server.tensors import TensorSpec
+from support.asked import answer_to
 from support.fake_model import FakeModel, loaded
 
 HALF_PLUS_THREE = FakeModel(
@@ -32,19 +30,19 @@ SENSORS = FakeModel(
 TOTALS = [{"total": 25.0, "name": "foo"}, {"total": 38.0, "name": "bar"}]
 
 
-def ask(tmp_path, model, method, path, body=b""):
+async def ask(tmp_path, model, method, path, body=b""):
     app = App(ServerOptions(tmp_path, "half_plus_three"))
     app.serve(loaded(model, version="123"))
-    answer = app.respond(HttpRequest(method, path, b"", [], body, time.perf_counter()))
+    answer = await answer_to(app, method, path, body)
     return answer.status, orjson.loads(answer.body)
 
 
 async def predict(tmp_path, model, body, path="/v1/models/half_plus_three:predict"):
-    return ask(tmp_path, model, "POST", path, orjson.dumps(body))
+    return await ask(tmp_path, model, "POST", path, orjson.dumps(body))
 
 
 async def test_the_status_of_the_model(tmp_path):
-    status, said = ask(tmp_path, HALF_PLUS_THREE, "GET", "/v1/models/half_plus_three")
+    status, said = await ask(tmp_path, HALF_PLUS_THREE, "GET", "/v1/models/half_plus_three")
     assert status == 200
     assert said["model_version_status"] == [
         {"version": "123", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}

@@ -46,8 +46,15 @@ class TestBroken:
             ["grid: {'traffic': 1.0} modelway rolledBack is 3.00% (at least 1.95%), claimed 1%"] if is_broken else []
         )
 
-    def test_more_than_half_again_the_published_requests_are_told(self):
-        row = {"base": 0.01, "margin": 0.01, "weight": 0.05, "5": {"ratio": 1.6}, "3": {"ratio": 1.4}}
+    def test_more_than_half_again_the_published_requests_are_told_unless_it_is_two_looks(self):
+        row = {
+            "base": 0.01,
+            "margin": 0.01,
+            "weight": 0.05,
+            "2": {"ratio": 1.6, "published": [60, 120]},
+            "3": {"ratio": 1.4, "published": [500, 900]},
+            "5": {"ratio": 1.6, "published": [100, 200]},
+        }
         assert broken({"points": [row]}) == [
             "points: 1.0% bad, margin 1.0%, weight 5%, 5 margins worse takes 1.6 times the published"
         ]

@@ -86,6 +86,22 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
     assert all(0.9 < count / runs <= 1.0 for count in held.values()), held
 
 
+def test_intervals_are_wider_where_several_are_looked_at_together():
+    confusion = np.array([[80, 20], [10, 90]])
+    errors = Errors.of(np.arange(100.0), np.zeros(100))
+    scores = Scores.of(np.linspace(0, 1, 100), np.arange(100) % 3 == 0)
+    for of, name in (
+        (lambda z: quality.precision(confusion, 1, z), "precision"),
+        (lambda z: quality.recall(confusion, 1, z), "recall"),
+        (lambda z: quality.f1(confusion, 1, z), "f1"),
+        (lambda z: quality.auc(scores, z), "auc"),
+        (lambda z: quality.mae(errors, z), "mae"),
+        (lambda z: quality.rmse(errors, z), "rmse"),
+    ):
+        one, many = of(1.96), of(3.0)
+        assert many.low < one.low < one.value == many.value < one.high < many.high, name
+
+
 def test_without_labels_the_accuracy_of_a_calibrated_classifier_is_estimated():
     sure = np.maximum(P, 1 - P)
     seen = Confidence(len(P), sum(map(quality.whole, sure)), sum(map(quality.whole, sure * (1 - sure))))

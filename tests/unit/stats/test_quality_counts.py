@@ -9,7 +9,7 @@ from sklearn import metrics
 
 from modelway.server.feedback_counts import FeedbackCounts
 from modelway.server.receipt import BINARY, CLASS, SEVERAL, VALUE, Prediction, Receipt, class_mark, class_name
-from modelway.stats.quality_counts import Labelled, Place, QualityCounts, age_of
+from modelway.stats.quality_counts import HORIZON, OTHER, Labelled, Place, QualityCounts, age_of, oldest_within
 from modelway.stats.quality_figures import METRICS, figures, metric, metric_of, rows_in, size_of
 
 WINDOW = 60.0
@@ -23,13 +23,13 @@ def said(counts):
 
 
 def count(rows, classes=("no", "yes")):
-    """Rows as (seconds before now, prediction, truth), counted by one server."""
-    counts = FeedbackCounts(WINDOW, classes)
+    """Rows as (seconds before now, prediction, truth), counted by one server; every second one in a slice by itself."""
+    counts = FeedbackCounts(WINDOW, classes, {"second": ("even",)})
     for before, prediction, truth in rows:
         receipt = Receipt("aaaaaaaa", int(NOW - before), prediction)
         counts.answered([receipt])
         counts.check(prediction, 0, truth)
-        counts.add(receipt, 0, truth, NOW)
+        assert counts.add(receipt, 0, truth, NOW, {"second": "odd" if before % 2 else "even"})
         counts.outcomes["accepted"] += 1
     return counts
 
@@ -64,6 +64,24 @@ rows = st.lists(
 @given(rows, st.integers(0, 30))
 def test_counts_of_two_servers_are_those_of_one(rows, cut):
     assert said(count(rows[:cut])) + said(count(rows[cut:])) == said(count(rows))
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows)
+def test_slices_are_parts_of_the_whole(rows):
+    read = said(count(rows))
+    whole: dict[Place, Labelled] = {}
+    for sliced, one in read.sliced.items():
+        assert sliced.value in {"even", OTHER}
+        place = Place(*sliced[:3])
+        whole[place] = whole.get(place, Labelled()) + one
+    assert whole == read.labelled
+
+
+def test_what_a_server_without_slices_tells_is_read():
+    told = msgspec.json.decode(msgspec.json.encode(count([(0, binary(0.9), ("yes", None))]).told()))
+    del told["sliced"]
+    assert QualityCounts.of(told).sliced == {}
 
 
 @settings(max_examples=40, deadline=None)
@@ -133,6 +151,16 @@ def test_labels_count_in_the_window_of_their_prediction_by_their_age():
 )
 def test_ages_double(windows, age):
     assert age_of(windows * WINDOW, WINDOW) == age
+
+
+@given(st.floats(0, HORIZON * WINDOW), st.floats(0, 0.999))
+def test_the_oldest_age_within_a_delay_holds_every_label_that_came_within_it(delay, part):
+    assert age_of(delay * part, WINDOW) <= oldest_within(delay, WINDOW)
+
+
+@pytest.mark.parametrize(("windows", "age"), [(0.5, 0), (1, 0), (1.1, 1), (2, 1), (4, 2), (4.1, 3), (256, 8), (999, 8)])
+def test_no_later_age_than_needed_is_within_a_delay(windows, age):
+    assert oldest_within(windows * WINDOW, WINDOW) == age
 
 
 def test_a_class_that_nobody_names_is_told_apart_by_its_mark():

@@ -28,6 +28,8 @@ from modelway.server.validation import listed, quoted
 _GROUP: Final = 1 << 15
 _TRY: Final = "modelway try"
 _PATIENCE: Final = "5s"
+_COPIED: Final = "_COPIED"
+"""Where the ledger keeps the seal of the rows that are in the user's table."""
 _log = structlog.get_logger()
 
 _NATIVE: Final = {
@@ -140,7 +142,12 @@ class SqlParts:
             execute(f"LOCK TABLE {self.table.quoted} IN SHARE ROW EXCLUSIVE MODE")
             key = literal(self.output.key(SUCCESS))
             if not execute(f"SELECT 1 FROM {ledger.quoted} WHERE key = {key} AND content = {literal(seal.decode())}"):
-                self._publish(execute, plan, rows, schema)
+                copied = literal(self.output.key(_COPIED))
+                told = f"SELECT 1 FROM {ledger.quoted} WHERE key = {copied} AND content = {literal(seal.decode())}"
+                # Whoever scores a shard anew takes `_SUCCESS` away; the rows that it told of are in the table still.
+                if not (self._is_filled(execute) and execute(told)):
+                    self._publish(execute, plan, rows, schema)
+                    execute(ledger.putting(self.output.key(_COPIED), seal))
                 execute(ledger.putting(self.output.key(SUCCESS), seal))
         self._drop(staged)
 

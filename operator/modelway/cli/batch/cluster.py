@@ -10,12 +10,11 @@ from typing import Any, Final
 import orjson
 
 from modelway.api.names import LABEL_BATCH_JOB, LABEL_NAME
-from modelway.cli.rollout.errors import KubectlError
-from modelway.cli.rollout.kubectl import Kubectl
+from modelway.cli.errors import KubectlError
+from modelway.cli.kubectl import Kubectl
 from modelway.plan.batch.pods import METRICS_PORT
+from modelway.plan.jobs import LABEL_JOB
 
-LABEL_JOB = "batch.kubernetes.io/job-name"
-LABEL_INDEX = "batch.kubernetes.io/job-completion-index"
 _ASKED_AT_ONCE: Final = 8
 _MOST_ASKED: Final = 64
 
@@ -26,38 +25,30 @@ class Cluster(Kubectl):
 
     def cron_job(self, name: str) -> dict[str, Any]:
         """A CronJob."""
-        found: dict[str, Any] = orjson.loads(self._run("get", "cronjobs.batch", name, "--output=json"))
-        return found
+        return self._one("cronjobs.batch", name)
 
     def job(self, name: str) -> dict[str, Any]:
         """A Job."""
-        found: dict[str, Any] = orjson.loads(self._run("get", "jobs.batch", name, "--output=json"))
-        return found
+        return self._one("jobs.batch", name)
 
     def jobs(self, name: str, entry: str) -> list[dict[str, Any]]:
         """The Jobs of an entry, oldest first."""
-        selector = f"--selector={LABEL_NAME}={name},{LABEL_BATCH_JOB}={entry}"
-        found: list[dict[str, Any]] = orjson.loads(self._run("get", "jobs.batch", selector, "--output=json"))["items"]
+        found = self._all("jobs.batch", {LABEL_NAME: name, LABEL_BATCH_JOB: entry})
         return sorted(found, key=lambda job: (job["metadata"]["creationTimestamp"], job["metadata"]["name"]))
 
     def pods(self, job: str) -> list[dict[str, Any]]:
         """The pods of a Job that are still there."""
-        selector = f"--selector={LABEL_JOB}={job}"
-        found: list[dict[str, Any]] = orjson.loads(self._run("get", "pods", selector, "--output=json"))["items"]
-        return found
+        return self._all("pods", {LABEL_JOB: job})
 
     def metrics(self, pods: Iterable[dict[str, Any]]) -> list[str]:
         """What pods that are at work say of themselves; nothing of those that do not answer, or may not be asked."""
-        asked = [pod["metadata"] for pod in pods if pod.get("status", {}).get("phase") == "Running"][:_MOST_ASKED]
-        paths = [
-            f"/api/v1/namespaces/{one['namespace']}/pods/{one['name']}:{METRICS_PORT}/proxy/metrics" for one in asked
-        ]
+        asked = [pod for pod in pods if pod.get("status", {}).get("phase") == "Running"][:_MOST_ASKED]
         with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
-            return list(filter(None, pool.map(self._asked, paths)))
+            return list(filter(None, pool.map(self._metrics, asked)))
 
-    def _asked(self, path: str) -> str:
+    def _metrics(self, pod: dict[str, Any]) -> str:
         try:
-            return self._run("get", f"--raw={path}")
+            return self._answered(pod, METRICS_PORT, "/metrics")
         except KubectlError:
             return ""
 
@@ -74,6 +65,5 @@ class Cluster(Kubectl):
 
     def show_logs(self, arguments: Sequence[str]) -> int:
         """Let kubectl print logs; gives its exit code."""
-        given = {"namespace": self.namespace, "context": self.context, "kubeconfig": self.kubeconfig}
-        options = [f"--{option}={value}" for option, value in given.items() if value is not None]
-        return subprocess.run([self.binary, "logs", *arguments, *options], check=False).returncode  # noqa: S603 no shell
+        command = [self.binary, "logs", *arguments, *self._options()]
+        return subprocess.run(command, check=False).returncode  # noqa: S603 - no shell

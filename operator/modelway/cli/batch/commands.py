@@ -2,31 +2,21 @@
 
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+from modelway.cli.options import Command, model_deployment, yes_option
 
 
-def _cluster(command: Command) -> Command:
+def _batch_job(command: Command) -> Command:
     """The options that say which ModelDeployment is meant, and which of its batch jobs."""
-    for option in (
-        click.option("--kubeconfig", help="Path of the kubeconfig, as kubectl has it."),
-        click.option("--context", help="Context of the kubeconfig."),
-        click.option("-n", "--namespace", help="Namespace. Left out: that of the context."),
-        click.option("--job", "entry", help="Entry of spec.batchJobs. Left out: the only one."),
-        click.argument("name"),
-    ):
-        command = option(command)
-    return command
-
-
-_yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+    entry = click.option("--job", "entry", help="Entry of spec.batchJobs. Left out: the only one.")
+    return model_deployment(entry(command))
 
 
 @click.command()
-@_cluster
+@_batch_job
 @click.option("--date", help="What {date} stands for, as 2026-11-20; where {time} is used, as 2026-11-20T1430.")
 @click.option("--wait", is_flag=True, help="Show how far it is until it has ended.")
 def run(name: str, **given: Any) -> None:
@@ -41,7 +31,7 @@ def run(name: str, **given: Any) -> None:
 
 
 @click.command()
-@_cluster
+@_batch_job
 @click.option("--from", "first", required=True, help="The first day, as 2026-11-01.")
 @click.option("--to", "last", required=True, help="The last day, as 2026-11-30; it is run as well.")
 @click.option("--at", help="Time of day where the URIs use {time}, as 1430.")
@@ -60,7 +50,7 @@ def backfill(name: str, **given: Any) -> None:
 
 
 @click.command()
-@_cluster
+@_batch_job
 @click.option("-w", "--watch", is_flag=True, help="Show it until no run goes on.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def status(name: str, watch: bool, output: str, **given: Any) -> None:
@@ -72,7 +62,7 @@ def status(name: str, watch: bool, output: str, **given: Any) -> None:
 
 
 @click.command()
-@_cluster
+@_batch_job
 @click.option("--run", "job", help="Name of the run's Job. Left out: the latest.")
 @click.option("--shard", type=click.IntRange(0), help="Only this shard, from 0.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the pods end.")
@@ -85,9 +75,9 @@ def logs(name: str, **given: Any) -> None:
 
 
 @click.command()
-@_cluster
+@_batch_job
 @click.option("--run", "job", help="Name of the run's Job. Left out: the one that goes on.")
-@_yes
+@yes_option
 def cancel(name: str, **given: Any) -> None:
     """End a run that goes on. Shards that are done stay, and another run skips them."""
     from modelway.cli.batch import running

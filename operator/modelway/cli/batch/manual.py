@@ -8,7 +8,7 @@ import orjson
 
 from modelway.api.batch_dates import Moment, fill, has_placeholder, parse
 from modelway.api.names import ANNOTATION_DATE, ANNOTATION_RUN, CONTAINER_BATCH, CONTAINER_RESOLVE, VARIABLE_DATE
-from modelway.cli.rollout.errors import Refused
+from modelway.cli.errors import Refused
 
 KEPT_SECONDS: Final = 86_400
 """How long a Job that was asked for by hand is kept after its end; the CronJob's history is of scheduled runs only."""

@@ -1,13 +1,14 @@
 """What is seen of batch runs, and how it is shown. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from modelway.api.names import ANNOTATION_DATE
-from modelway.cli.batch.cluster import LABEL_INDEX
+from modelway.plan.batch.inputs import inputs_of, what_has_drifted
+from modelway.plan.jobs import LABEL_INDEX, end_of, indexes
 
 _BAR: Final = 24
 _SHARE: Final = "modelway_batch_shard_done_ratio"
@@ -52,27 +53,19 @@ def progress(job: Mapping[str, Any], pods: Iterable[Mapping[str, Any]] = (), met
     told = [_measured(text) for text in metrics]
     ended_rows = _rows_by_shard(pods)
     status, spec, metadata = job.get("status", {}), job["spec"], job["metadata"]
-    ended = {one["type"]: one for one in status.get("conditions", ()) if one["status"] == "True"}
-    if "Complete" in ended:
-        state = "Succeeded"
-    elif "Failed" in ended:
-        state = "Failed"
-    elif spec.get("suspend"):
-        state = "Suspended"
-    else:
-        state = "Running" if status.get("ready") or status.get("succeeded") else "Waiting"
+    ended = end_of(job)
     return Progress(
         job=metadata["name"],
         date=metadata.get("annotations", {}).get(ANNOTATION_DATE),
-        state=state,
+        state=ended.result if ended is not None else _state(job),
         shards=spec.get("completions", 1),
         # The Job counts a pod a moment after its end.
         done=max(status.get("succeeded", 0), len(ended_rows)),
-        failed=_count(status.get("failedIndexes", "")),
+        failed=sum(1 for _ in indexes(status.get("failedIndexes", ""))),
         working=status.get("ready", 0),
         under_way=sum(share for share, _ in told),
         rows=sum(ended_rows.values()) + sum(rows for _, rows in told),
-        why=ended["Failed"].get("message") if "Failed" in ended else None,
+        why=ended.condition.get("message") if ended is not None and ended.result == "Failed" else None,
     )
 
 
@@ -111,6 +104,7 @@ def entry_lines(entry: Mapping[str, Any], runs: Iterable[Progress]) -> list[str]
             lines.append(f"    {active['reason']}: {active.get('message', '')}")
     if last := entry.get("lastRun"):
         lines.append(f"  last: {_of_last(last)}")
+        lines += [f"    {told}" for told in _of_inputs(last.get("inputs"))]
     return lines
 
 
@@ -129,8 +123,27 @@ def _of_last(run: Mapping[str, Any]) -> str:
     return f"{run['job']}{about} succeeded: {', '.join(told) or 'nothing was counted'}"
 
 
+def _of_inputs(told: object) -> Iterator[str]:
+    """Which of the model's inputs are not as usual."""
+    inputs = inputs_of(told)
+    if inputs is None:
+        return
+    if inputs.drifted_features:
+        yield f"inputs: {what_has_drifted(inputs)}"
+    if inputs.issues:
+        yield "inputs: " + ", ".join(f"{one.name} ({one.kind})" for one in inputs.issues)
+
+
 def _clock(text: str) -> str:
     return text.replace("T", " ").removesuffix(":00Z").removesuffix("Z") + " UTC"
+
+
+def _state(job: Mapping[str, Any]) -> str:
+    """Of one that has not ended."""
+    status = job.get("status", {})
+    if job["spec"].get("suspend"):
+        return "Suspended"
+    return "Running" if status.get("ready") or status.get("succeeded") else "Waiting"
 
 
 def _rows_by_shard(pods: Iterable[Mapping[str, Any]]) -> dict[str, int]:
@@ -160,9 +173,3 @@ def _rows(message: str) -> int:
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return 0
     return found if isinstance(found, int) else 0
-
-
-def _count(indexes: str) -> int:
-    """How many numbers are in `1,3-5`."""
-    spans = [part.partition("-") for part in filter(None, indexes.split(","))]
-    return sum(int(last or first) - int(first) + 1 for first, _, last in spans)

@@ -12,17 +12,17 @@ import orjson
 from modelway.api.batch_dates import Moment
 from modelway.api.names import LABEL_BATCH_JOB, LABEL_NAME
 from modelway.cli.batch import manual
-from modelway.cli.batch.cluster import LABEL_INDEX, LABEL_JOB, Cluster
+from modelway.cli.batch.cluster import Cluster
 from modelway.cli.batch.picture import Progress, entry_lines, line, progress
-from modelway.cli.rollout.errors import KubectlError, NotFound, Refused
+from modelway.cli.errors import KubectlError, NotFound, Refused
+from modelway.cli.kubectl import Where
+from modelway.plan.jobs import LABEL_INDEX, LABEL_JOB
 
 INTERVAL: Final = 2.0
 PATIENCE: Final = 120.0
 """Seconds without an answer of the cluster after which waiting is given up."""
 SUCCEEDED: Final = 0
 FAILED: Final = 1
-
-Where = Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,5 +215,4 @@ def _draw(lines: Sequence[str], before: int) -> int:
 
 
 def _cluster(where: Where) -> Cluster:
-    found = Cluster.find(namespace=where["namespace"], context=where["context"], kubeconfig=where["kubeconfig"])
-    return Cluster(found.binary, found.namespace, found.context, found.kubeconfig)
+    return Cluster.find(where)

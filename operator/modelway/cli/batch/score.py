@@ -4,13 +4,16 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from modelway.artifacts.errors import ArtifactError, ModelwayError
 from modelway.cli import trust
 from modelway.cli.batch import when
+
+if TYPE_CHECKING:
+    from modelway.batch.run import Outcome
 
 _FORMATS = click.Choice(["parquet", "csv", "jsonl"])
 
@@ -67,6 +70,21 @@ def _names(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[st
 )
 @click.option("--split-lines", is_flag=True, help="CSV holds no line break inside quotes: cut files at any line.")
 @click.option("--key", default="", help="Of a table: the column that tells its rows apart, by which it is cut.")
+@click.option(
+    "--drift-max-psi",
+    type=click.FloatRange(0.01, 10),
+    default=0.1,
+    show_default=True,
+    help="PSI above which an input differs from the model's reference by too much.",
+)
+@click.option(
+    "--drift-min-rows",
+    type=click.IntRange(1),
+    default=500,
+    show_default=True,
+    help="Rows with a value that are needed to say so.",
+)
+@click.option("--hide-features", is_flag=True, help="Last words and log call inputs by their number, not their name.")
 @click.option("--threads", type=click.IntRange(1), help="Blocks scored at once. Left out: the CPU limit, or all cores.")
 @click.option("--version", default="", help="The model's version, written in each row. Left out: modelway.json's.")
 @click.option("--metrics-port", type=click.IntRange(0, 65535), help="Port of /metrics. Left out: none.")
@@ -105,6 +123,7 @@ def _scored(given: dict[str, Any], threads: int) -> int:
     from modelway.batch.run import ModelOptions, run
     from modelway.batch.settings import Format, Settings
     from modelway.server.code import Code
+    from modelway.stats.drift import Rule
 
     log = structlog.get_logger()
     try:
@@ -123,6 +142,7 @@ def _scored(given: dict[str, Any], threads: int) -> int:
                 max_failed_rows_per_million=given["max_failed_rows_per_million"],
                 split_lines=given["split_lines"],
                 key=given["key"],
+                rule=Rule(max_psi=given["drift_max_psi"], min_rows=given["drift_min_rows"]),
             ),
             ModelOptions(
                 given["model"],
@@ -147,29 +167,38 @@ def _scored(given: dict[str, Any], threads: int) -> int:
         reason, code = str(Reason.INTERNAL_ERROR), ExitCode.AGAIN
         message = f"scoring failed: {type(error).__name__}"
     else:
-        words = {
-            "shard": given["shard"],
-            "rows": outcome.rows,
-            "failedRows": outcome.failed_rows,
-            "scored": outcome.scored,
-            "skipped": outcome.skipped,
-            "shardsDone": outcome.finished.shards,
-            "shards": outcome.shards,
-            "complete": outcome.finished.complete,
-        }
-        if outcome.finished.complete:
-            words["run"] = {
-                "rows": outcome.finished.rows,
-                "failedRows": outcome.finished.failed_rows,
-                "rowsPerCoreSecond": outcome.finished.rows_per_core_second,
-                "output": found.output,
-            }
+        words = _words(outcome, given, found.output)
         log.info("done", **words)
         termination.say(words)
         return int(ExitCode.DONE)
     log.error("failed", reason=reason, message=message, exit_code=int(code))
     termination.say({"reason": reason, "message": message})
     return int(code)
+
+
+def _words(outcome: "Outcome", given: dict[str, Any], output: str) -> dict[str, object]:
+    """The last words of a process that has done what it was asked for."""
+    finished = outcome.finished
+    words: dict[str, object] = {
+        "shard": given["shard"],
+        "rows": outcome.rows,
+        "failedRows": outcome.failed_rows,
+        "scored": outcome.scored,
+        "skipped": outcome.skipped,
+        "shardsDone": finished.shards,
+        "shards": outcome.shards,
+        "complete": finished.complete,
+    }
+    if finished.complete:
+        inputs = finished.inputs
+        words["run"] = {
+            "rows": finished.rows,
+            "failedRows": finished.failed_rows,
+            "rowsPerCoreSecond": finished.rows_per_core_second,
+            "output": output,
+            **({"inputs": inputs.told(hides=given["hide_features"])} if inputs is not None else {}),
+        }
+    return words
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

@@ -7,7 +7,7 @@ Annotations name the revision, so one that comes late never hits another candida
 from dataclasses import dataclass
 
 from modelway.api.names import ANNOTATION_ABORT, ANNOTATION_APPROVE, ANNOTATION_PROMOTE, ANNOTATION_RETRY
-from modelway.cli.rollout.errors import Refused
+from modelway.cli.errors import Refused
 from modelway.cli.rollout.picture import DECIDED, Arm, Entry, Picture, Step, titled
 
 

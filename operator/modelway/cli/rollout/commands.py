@@ -1,14 +1,11 @@
 """The commands' options. The work is in `running`, imported when a command runs: other commands must start quickly."""
 
 import sys
-from collections.abc import Callable
-from typing import Any, TypeVar
 
 import click
 
+from modelway.cli.options import model_deployment, yes_option
 from modelway.cli.types import Duration
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @click.group()
@@ -19,23 +16,8 @@ def rollout() -> None:
     """
 
 
-def _cluster(command: Command) -> Command:
-    """The options that say which ModelDeployment is meant."""
-    for option in (
-        click.option("--kubeconfig", help="Path of the kubeconfig, as kubectl has it."),
-        click.option("--context", help="Context of the kubeconfig."),
-        click.option("-n", "--namespace", help="Namespace. Left out: that of the context."),
-        click.argument("name"),
-    ):
-        command = option(command)
-    return command
-
-
-_yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-
-
 @rollout.command()
-@_cluster
+@model_deployment
 @click.option("-w", "--watch", is_flag=True, help="Show it until the rollout has ended.")
 @click.option("--timeout", type=Duration(), help="With --watch: give up after this time, such as 30m.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -55,7 +37,7 @@ def status(name: str, watch: bool, timeout: float | None, output: str, **where: 
 
 
 @rollout.command()
-@_cluster
+@model_deployment
 @click.option("--step", help="The pause or preview to end. Left out: the one that the rollout is at.")
 def approve(name: str, step: str | None, **where: str | None) -> None:
     """Let the rollout of NAME go on after a pause or preview."""
@@ -65,8 +47,8 @@ def approve(name: str, step: str | None, **where: str | None) -> None:
 
 
 @rollout.command()
-@_cluster
-@_yes
+@model_deployment
+@yes_option
 def promote(name: str, yes: bool, **where: str | None) -> None:
     """Give the candidate of NAME all traffic now, whatever its checks say."""
     from modelway.cli.rollout import actions, running
@@ -75,7 +57,7 @@ def promote(name: str, yes: bool, **where: str | None) -> None:
 
 
 @rollout.command()
-@_cluster
+@model_deployment
 def abort(name: str, **where: str | None) -> None:
     """Give the candidate of NAME up: the stable revision gets all traffic."""
     from modelway.cli.rollout import actions, running
@@ -84,7 +66,7 @@ def abort(name: str, **where: str | None) -> None:
 
 
 @rollout.command()
-@_cluster
+@model_deployment
 def retry(name: str, **where: str | None) -> None:
     """Try the rejected revision of NAME again."""
     from modelway.cli.rollout import actions, running
@@ -93,8 +75,8 @@ def retry(name: str, **where: str | None) -> None:
 
 
 @rollout.command()
-@_cluster
-@_yes
+@model_deployment
+@yes_option
 @click.option("--to", metavar="REVISION", help="Left out: the revision that was promoted last before the present one.")
 @click.option("--dry-run", is_flag=True, help="Show the difference and change nothing.")
 def undo(name: str, to: str | None, yes: bool, dry_run: bool, **where: str | None) -> None:

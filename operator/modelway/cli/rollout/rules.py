@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import orjson
 
 from modelway.api.names import EVIDENCE_KEY, EVIDENCE_SUFFIX, child_name
-from modelway.cli.rollout.errors import Forbidden, NotFound
+from modelway.cli.errors import Forbidden, NotFound
 from modelway.cli.rollout.picture import Object, Picture, read
 
 _ABSENT: Final[Object] = {}

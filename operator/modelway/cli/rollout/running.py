@@ -1,16 +1,16 @@
 """Carries the commands out: reads the resource, says what will happen, asks where a human should be asked, writes."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
 import click
 import orjson
 
+from modelway.cli.errors import Conflict, Refused
+from modelway.cli.kubectl import Kubectl, Where
 from modelway.cli.rollout.actions import Action
-from modelway.cli.rollout.errors import Conflict, Refused
-from modelway.cli.rollout.kubectl import Kubectl
 from modelway.cli.rollout.outcome import ERROR, INTERRUPTED
 from modelway.cli.rollout.picture import Picture, read
 from modelway.cli.rollout.render import as_json as json_of
@@ -22,13 +22,10 @@ from modelway.cli.rollout.watch import Json, Lines, Screen, Terminal, Watch
 _TRIES: Final = 5
 """The operator writes status all the time; a write that it got in the way of is decided anew."""
 
-Where = Mapping[str, str | None]
-"""Namespace, context and kubeconfig as the user gave them."""
-
 
 def show(name: str, where: Where, *, as_json: bool) -> None:
     """Print the status once."""
-    kubectl = _kubectl(where)
+    kubectl = Kubectl.find(where)
     obj = kubectl.get(name)
     picture = Rules(kubectl).picture(obj)
     if as_json:
@@ -39,7 +36,7 @@ def show(name: str, where: Where, *, as_json: bool) -> None:
 
 def watch(name: str, where: Where, *, timeout: float | None, as_json: bool) -> int:
     """Show the status until the rollout has ended; gives the exit code."""
-    kubectl = _kubectl(where)
+    kubectl = Kubectl.find(where)
     screen: Screen = Json() if as_json else Terminal(_called()) if sys.stdout.isatty() else Lines()
     try:
         watched = Watch(lambda: kubectl.get(name), screen, picture=Rules(kubectl).picture)
@@ -50,7 +47,7 @@ def watch(name: str, where: Where, *, timeout: float | None, as_json: bool) -> i
 
 def act(name: str, where: Where, decide: Callable[[Picture], Action], *, yes: bool = False) -> None:
     """Decide and write; decided anew when the object has changed in between and that matters."""
-    kubectl = _kubectl(where)
+    kubectl = Kubectl.find(where)
     rules = Rules(kubectl)
     for tries_left in reversed(range(_TRIES)):
         action = decide(rules.picture(kubectl.get(name)))
@@ -71,7 +68,7 @@ def act(name: str, where: Where, decide: Callable[[Picture], Action], *, yes: bo
 
 def undo(name: str, where: Where, *, to: str | None, yes: bool, dry_run: bool) -> None:
     """Show what would change, ask, and change it."""
-    kubectl = _kubectl(where)
+    kubectl = Kubectl.find(where)
     picture = read(kubectl.get(name))
     planned = undo_of(picture, kubectl.revisions(name), to)
     click.echo(f"back to {planned.title}:\n{planned.difference}")
@@ -84,10 +81,6 @@ def undo(name: str, where: Where, *, to: str | None, yes: bool, dry_run: bool) -
     except Conflict as error:
         raise Refused(f"{name} has changed since the difference was made; look at it again") from error
     click.echo(f"changed; see: {_called()} status {name} --watch")
-
-
-def _kubectl(where: Where) -> Kubectl:
-    return Kubectl.find(namespace=where["namespace"], context=where["context"], kubeconfig=where["kubeconfig"])
 
 
 def _ask(question: str, *, yes: bool) -> None:

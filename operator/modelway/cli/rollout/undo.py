@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from modelway.api.names import LABEL_REVISION
-from modelway.cli.rollout.errors import Refused
+from modelway.cli.errors import Refused
 from modelway.cli.rollout.picture import Object, Picture, titled
 
 STAYS: Final = frozenset({"replicas", "autoscaling", "revisionHistoryLimit"})

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import click
 import orjson
 
-from modelway.cli.rollout.errors import KubectlError, NotFound, RolloutError
+from modelway.cli.errors import CommandError, KubectlError, NotFound
 from modelway.cli.rollout.outcome import Outcome, outcome_of
 from modelway.cli.rollout.picture import Picture, read
 from modelway.cli.rollout.render import as_json, line, render
@@ -131,7 +131,7 @@ class Watch:
 
         Raises:
             NotFound: there is none, or not any more.
-            RolloutError: not within `timeout` seconds, or the cluster has been away for too long.
+            CommandError: not within `timeout` seconds, or the cluster has been away for too long.
         """
         began = answered = self.clock()
         revision = None
@@ -153,7 +153,7 @@ class Watch:
                 if outcome := outcome_of(picture, revision):
                     return outcome
             if timeout is not None and self.clock() - began + INTERVAL > timeout:
-                raise RolloutError(f"not decided within {timeout:g} s")
+                raise CommandError(f"not decided within {timeout:g} s")
             self.wait(INTERVAL)
 
 

@@ -99,7 +99,7 @@ def _job(
         activeDeadlineSeconds=job.active_deadline_seconds,
         podFailurePolicy={"rules": _rules(job)},
         podReplacementPolicy="Failed",
-        template=template(resource.metadata.name, job, revision, cron_job=cron_job, labels=labels, settings=settings),
+        template=template(resource, job, revision, cron_job=cron_job, labels=labels, settings=settings),
     )
 
 

@@ -10,6 +10,8 @@ from typing import Any, Final
 from modelway.api.batch import BatchContainer, BatchJob, Spot
 from modelway.api.batch_dates import UTC_NAME
 from modelway.api.batch_times import offset_seconds
+from modelway.api.model_source import ModelSource
+from modelway.api.monitoring import Monitoring
 from modelway.api.names import (
     CONTAINER_BATCH,
     CONTAINER_FETCH,
@@ -18,16 +20,16 @@ from modelway.api.names import (
     RUN_DIRECTORY,
     RUN_FILE,
 )
-from modelway.api.spec import ModelSource
+from modelway.api.resource import ModelDeployment
 from modelway.plan.canonical import dumped, given
-from modelway.plan.pods import container_security, default_resources, loading_arguments, pod_security
+from modelway.plan.fetching import loading_arguments
+from modelway.plan.jobs import LABEL_JOB
+from modelway.plan.restricted import container_security, default_resources, pod_security
 from modelway.plan.revisions import Revision
 from modelway.plan.types import Object, Settings
 
 GRACE_SECONDS: Final = 25
 """Less than the notice that clouds give before they take a spot node: 30 s on the shortest."""
-LABEL_JOB: Final = "batch.kubernetes.io/job-name"
-"""Kubernetes' own label of a Job's pods."""
 DEFAULT_ROWS_PER_BATCH: Final = 4096
 METRICS_PORT: Final = 8082
 
@@ -42,11 +44,13 @@ _SPOT_TAINTS: Final = ("cloud.google.com/gke-spot", "kubernetes.azure.com/scales
 _CLAIM: Final = "pvc://"
 
 
-def template(name: str, job: BatchJob, revision: Revision, *, cron_job: str, labels: Object, settings: Settings) -> Any:
+def template(
+    resource: ModelDeployment, job: BatchJob, revision: Revision, *, cron_job: str, labels: Object, settings: Settings
+) -> Any:
     """The pod template of a run.
 
     Args:
-        name: of the ModelDeployment.
+        resource: the ModelDeployment.
         job: the entry.
         revision: whose model scores.
         cron_job: its name; the runner reads the scheduled time off the Job's name, which begins with it.
@@ -55,7 +59,10 @@ def template(name: str, job: BatchJob, revision: Revision, *, cron_job: str, lab
     """
     theirs = revision.template["spec"]
     resources = default_resources(job.resources)
-    scores = _foreign(name, job, job.container, revision) if job.container else _runner(job, revision, settings)
+    if job.container:
+        scores = _foreign(resource.metadata.name, job, job.container, revision)
+    else:
+        scores = _runner(resource, job, revision, settings)
     scores |= given(
         name=CONTAINER_BATCH,
         resources=resources,
@@ -87,7 +94,7 @@ def template(name: str, job: BatchJob, revision: Revision, *, cron_job: str, lab
     }
 
 
-def _runner(job: BatchJob, revision: Revision, settings: Settings) -> Object:
+def _runner(resource: ModelDeployment, job: BatchJob, revision: Revision, settings: Settings) -> Object:
     model = ModelSource.model_validate(revision.spec["model"])
     arguments = ["batch", "score", f"--model={MODEL_DIRECTORY}", *_what(job)]
     arguments += [f"--rows-per-batch={job.rows_per_batch or DEFAULT_ROWS_PER_BATCH}"]
@@ -101,6 +108,7 @@ def _runner(job: BatchJob, revision: Revision, settings: Settings) -> Object:
         arguments.append("--split-lines")
     if model.version:
         arguments.append(f"--version={model.version}")
+    arguments += _comparing(resource.spec.monitoring)
     return {
         "image": settings.server_full_image or settings.server_image,
         "imagePullPolicy": settings.server_image_pull_policy,
@@ -110,6 +118,15 @@ def _runner(job: BatchJob, revision: Revision, settings: Settings) -> Object:
         "volumeMounts": _mounts(job, revision, MODEL_DIRECTORY),
         "securityContext": container_security(),
     }
+
+
+def _comparing(monitoring: Monitoring | None) -> list[str]:
+    """How inputs are compared with the model's reference; nothing where it is by the runner's own defaults."""
+    watched = monitoring or Monitoring()
+    max_psi = watched.drift.max_psi if watched.drift is not None else None
+    arguments = [f"--drift-max-psi={max_psi}"] if max_psi is not None else []
+    arguments += [f"--drift-min-rows={watched.min_rows}"] if watched.min_rows is not None else []
+    return [*arguments, "--hide-features"] if watched.hides else arguments
 
 
 def _what(job: BatchJob) -> list[str]:

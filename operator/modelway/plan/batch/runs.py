@@ -3,24 +3,25 @@
 A pod ends with the words of `modelway batch score` (docs/batch.md); the one that completes a run tells its totals.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from modelway.api.batch_dates import Moment, fill, of_schedule, parse, zone_of
 from modelway.api.batch_status import BatchRun
 from modelway.api.conditions import Reason
 from modelway.api.names import ANNOTATION_DATE, ANNOTATION_RUN, LABEL_REVISION, VARIABLE_DATE
-from modelway.plan.batch.pods import LABEL_JOB
+from modelway.api.units import time_of
+from modelway.plan.batch.inputs import inputs_of
 from modelway.plan.failures import digests, troubles, words_of
+from modelway.plan.jobs import LABEL_INDEX, LABEL_JOB, end_of, indexes
 from modelway.plan.types import Object
 
 SCHEDULED: Final = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 """Kubernetes' own annotation of the Jobs that a CronJob makes."""
 PATIENCE_SECONDS: Final = 5
 """How long a Job may have ended before its pods' last words are seen; they come by another watch."""
-_INDEX: Final = "batch.kubernetes.io/job-completion-index"
 _FATAL: Final = 43
 
 
@@ -32,44 +33,47 @@ class Seen:
         run: what is told of it.
         has_ended: whether the Job has.
         is_settled: whether nothing more is to be expected: it has ended, and its pods have been heard.
+        is_heard: whether pods of it are there that say what became of it; with a node that is taken away they go too.
     """
 
     run: BatchRun
     has_ended: bool
     is_settled: bool
+    is_heard: bool = False
 
 
 def seen(job: Object, pods: Iterable[Object], *, now: datetime) -> Seen:
     """What is to be told of a Job, given its pods."""
     mine = sorted((pod for pod in pods if _label(pod, LABEL_JOB) == job["metadata"]["name"]), key=_index)
-    ended = _ended(job)
+    ended = end_of(job)
     if ended is None:
         reason, message = _stuck(job, mine)
         return Seen(_run(job, "Running", reason=reason, message=message), has_ended=False, is_settled=False)
-    condition, moment = ended
-    duration = max(0, round((moment - _created(job)).total_seconds()))
-    if condition["type"] == "Failed":
+    result, condition = ended
+    ended_at = time_of(job["status"].get("completionTime") or condition["lastTransitionTime"])
+    duration = max(0, round((ended_at - _created(job)).total_seconds()))
+    if result == "Failed":
         reason, message = _cause(job, condition, mine)
-        run = _run(job, "Failed", reason=reason, message=message, completion_time=moment, duration_seconds=duration)
-        return Seen(run, has_ended=True, is_settled=True)
+        run = _run(job, result, reason=reason, message=message, completion_time=ended_at, duration_seconds=duration)
+        return Seen(run, has_ended=True, is_settled=True, is_heard=bool(mine))
     totals = _totals(job, mine)
     digest = next((digest for digest, _ in digests(mine, _label(job, LABEL_REVISION) or "").values()), None)
-    if not totals and (now - moment).total_seconds() <= PATIENCE_SECONDS:
+    if not totals and (now - ended_at).total_seconds() <= PATIENCE_SECONDS:
         return Seen(_run(job, "Running"), has_ended=True, is_settled=False)
-    run = _run(job, "Succeeded", completion_time=moment, duration_seconds=duration, digest=digest, **totals)
-    return Seen(run, has_ended=True, is_settled=True)
+    run = _run(job, result, completion_time=ended_at, duration_seconds=duration, digest=digest, **totals)
+    return Seen(run, has_ended=True, is_settled=True, is_heard=bool(totals))
 
 
 def scheduled(job: Object) -> datetime | None:
     """When a Job was due; None where nobody but a human made it."""
     text = job["metadata"].get("annotations", {}).get(SCHEDULED)
-    return _moment(text) if text else None
+    return time_of(text) if text else None
 
 
 def _run(job: Object, result: Literal["Running", "Succeeded", "Failed"], **fields: Any) -> BatchRun:
     metadata, status = job["metadata"], job.get("status", {})
     date, output = _date_and_output(job)
-    failed = sum(1 for _ in _indexes(status.get("failedIndexes", "")))
+    failed = sum(1 for _ in indexes(status.get("failedIndexes", "")))
     return BatchRun(
         job=metadata["name"],
         date=date,
@@ -113,14 +117,6 @@ def _said(job: Object) -> str | None:
     return next((one.get("value") for one in variables if one["name"] == VARIABLE_DATE), None)
 
 
-def _ended(job: Object) -> tuple[Object, datetime] | None:
-    for condition in job.get("status", {}).get("conditions", ()):
-        if condition["type"] in {"Complete", "Failed"} and condition["status"] == "True":
-            at = job["status"].get("completionTime") or condition.get("lastTransitionTime")
-            return condition, _moment(at)
-    return None
-
-
 def _totals(job: Object, pods: Sequence[Object]) -> dict[str, Any]:
     """Counts of the whole run; empty while no pod has told them."""
     told = [words for pod in pods for words in _last_words(pod)]
@@ -129,7 +125,9 @@ def _totals(job: Object, pods: Sequence[Object]) -> dict[str, Any]:
         if isinstance(run, dict):
             counts = {"rows": run.get("rows"), "failed_rows": run.get("failedRows")}
             counts["rows_per_core_second"] = run.get("rowsPerCoreSecond")
-            return {name: value for name, value in counts.items() if isinstance(value, int) and value >= 0}
+            known = {name: value for name, value in counts.items() if isinstance(value, int) and value >= 0}
+            inputs = inputs_of(run.get("inputs"))
+            return known | ({"inputs": inputs} if inputs is not None else {})
     counted = [words for words in told if isinstance(words.get("rows"), int)]
     if len(counted) < job["spec"].get("completions", 1):
         return {}
@@ -144,7 +142,7 @@ def _last_words(pod: Object) -> Iterator[dict[str, Any]]:
             yield words
 
 
-def _cause(job: Object, condition: Object, pods: Sequence[Object]) -> tuple[str, str]:
+def _cause(job: Object, condition: Mapping[str, Any], pods: Sequence[Object]) -> tuple[str, str]:
     """Why a run failed: what stopped all of it first, then the first shard that was given up."""
     if condition.get("reason") == "DeadlineExceeded":
         limit = job["spec"].get("activeDeadlineSeconds")
@@ -152,7 +150,7 @@ def _cause(job: Object, condition: Object, pods: Sequence[Object]) -> tuple[str,
             f"the run took longer than {limit} s and was ended; what is done is kept: raise activeDeadlineSeconds or "
             "parallelism, and run it again"
         )
-    given_up = {*_indexes(job["status"].get("failedIndexes", ""))}
+    given_up = {*indexes(job["status"].get("failedIndexes", ""))}
     failed = [pod for pod in pods if _FATAL in _codes(pod) or not given_up or _index(pod) in given_up]
     for pod in sorted(failed, key=lambda pod: (_FATAL not in _codes(pod), _index(pod))):
         for reason, message in troubles(pod):
@@ -188,19 +186,8 @@ def _label(obj: Object, name: str) -> str | None:
 
 
 def _index(pod: Object) -> int:
-    return int(_label(pod, _INDEX) or 0)
-
-
-def _indexes(text: str) -> Iterator[int]:
-    """The numbers in `1,3-5`, as a Job's status writes them."""
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        yield from range(int(first), int(last or first) + 1)
+    return int(_label(pod, LABEL_INDEX) or 0)
 
 
 def _created(job: Object) -> datetime:
-    return _moment(job["metadata"]["creationTimestamp"])
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+    return time_of(job["metadata"]["creationTimestamp"])

@@ -14,6 +14,7 @@ from modelway.api.batch_status import BatchJobStatus, BatchRun
 from modelway.api.conditions import Reason
 from modelway.api.kinds import CRON_JOB
 from modelway.api.names import LABEL_BATCH_JOB, LABEL_REVISION, cron_job_name
+from modelway.api.units import time_of
 from modelway.plan.batch.children import cron_job
 from modelway.plan.batch.cron import Schedule, parse
 from modelway.plan.batch.runs import Seen, seen
@@ -168,7 +169,7 @@ def _still(missed: datetime | None, began: datetime | None) -> datetime | None:
 
 def _last_scheduled(live: Object | None) -> datetime | None:
     text = live.get("status", {}).get("lastScheduleTime") if live is not None else None
-    return datetime.fromisoformat(text).astimezone(UTC) if text else None
+    return time_of(text) if text else None
 
 
 def _active(runs: Sequence[Seen]) -> BatchRun | None:
@@ -177,12 +178,16 @@ def _active(runs: Sequence[Seen]) -> BatchRun | None:
 
 
 def _last(runs: Sequence[Seen], before: BatchJobStatus | None) -> BatchRun | None:
-    """The run that ended last; Jobs are cleaned up, so one that status tells of counts as well."""
-    ended = [one.run for one in runs if one.is_settled]
+    """The run that ended last; Jobs and their pods are cleaned up, so what status tells of one counts as well."""
     known = before.last_run if before is not None else None
+    ended = [one.run for one in runs if one.is_settled and (one.is_heard or not _is_same(one.run, known))]
     if known is not None and known.job not in {run.job for run in ended}:
         ended.append(known)
     return max(ended, key=finished, default=None)
+
+
+def _is_same(run: BatchRun, known: BatchRun | None) -> bool:
+    return known is not None and (run.job, run.completion_time) == (known.job, known.completion_time)
 
 
 def _began(run: BatchRun) -> tuple[datetime, str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from modelway.api.batch_status import BatchJobStatus, BatchRun
+from modelway.plan.batch.inputs import what_is_unusual
 from modelway.plan.types import Happening, Object
 
 _ACTION = "Score"
@@ -35,6 +36,9 @@ def _of_ends(before: BatchJobStatus | None, after: BatchJobStatus, ended: Iterab
     for run in sorted(ended, key=finished):
         if known is None or finished(run) > finished(known):
             yield _of_run(after.name, run)
+            if run.inputs is not None and (told := what_is_unusual(run.inputs)):
+                message = f"{after.name}, {run.job}: {told}"
+                yield Happening(type="Warning", reason="BatchInputDrift", message=message, action=_ACTION)
 
 
 def _of_cancelled(before: BatchJobStatus | None, after: BatchJobStatus, there: set[str]) -> Iterator[Happening]:

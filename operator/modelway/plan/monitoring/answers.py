@@ -5,6 +5,7 @@ maker tells, else from what was learnt.
 """
 
 from collections.abc import Mapping
+from sys import float_info
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from modelway.stats.drift_reference import Feature
 
 CLASS: Final = "class"
 SCORE: Final = "score"
+_LARGEST: Final = float_info.max
 MIN_USUAL: Final = 1_000
 """Answers of the model's maker from which they are taken for what is usual."""
 
@@ -69,5 +71,6 @@ def _families(bins: Bins) -> list[tuple[str, Cells]]:
         # Named by their place: what a class is called is of no concern here.
         found.append((CLASS, Cells(categories=tuple(map(str, range(classes - 1))))))
     if scores:
-        found.append((SCORE, Cells(edges=tuple(map(float, bins.edges)))))
+        # Any number is in range, and as JSON has no infinity, the largest ones say so: the watch is written down.
+        found.append((SCORE, Cells(tuple(map(float, bins.edges)), lowest=-_LARGEST, highest=_LARGEST)))
     return found

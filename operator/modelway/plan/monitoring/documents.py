@@ -12,14 +12,12 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from modelway.api.observations import PATH, AnswerError, check_origin
+from modelway.api.observations import INPUTS, PATH, REFERENCE, AnswerError, check_origin
 from modelway.plan.monitoring.packing import Held
 from modelway.plan.monitoring.readings import Layout, PodReading, Served, WatchedPod
 from modelway.stats.drift_reference import LONGEST_NAME, MOST_FEATURES, ReferenceRefusedError, from_record
 
-INPUTS: Final = f"{PATH}?of=inputs"
-REFERENCE: Final = f"{PATH}?of=reference"
-
+_LONGEST_TROUBLE: Final = 400
 Document = Mapping[str, Any]
 
 
@@ -73,15 +71,17 @@ def reading_of(
     Args:
         pod: which one.
         answers: as `answers_in` has it.
-        inputs: as `inputs_in` has it, of the same process.
+        inputs: as `inputs_in` has it.
         layout: of these inputs.
         taken_at: when it was asked, UTC.
         served: how it answered, where that was asked.
         quality: what labels say, where that was asked.
 
     Raises:
-        AnswerError: counts are none, or not those of the layout.
+        AnswerError: counts are none, or not those of the layout, or not all of one process.
     """
+    if inputs["epoch"] != answers["epoch"] or str(inputs["layout"]) != layout.id:
+        raise AnswerError("it began anew while it was read")
     return PodReading(
         of=pod,
         taken_at=taken_at,
@@ -95,6 +95,7 @@ def reading_of(
         usual_answers=_named(answers.get("reference") or {}),
         served=served,
         quality=quality,
+        trouble=_trouble(inputs.get("trouble")),
     )
 
 
@@ -118,6 +119,13 @@ def _counts(features: Any, layout: Layout) -> Held:
     if tuple(part.shape for part in parts) != tuple((size,) for size in layout.sizes()):
         raise AnswerError(f"{INPUTS}: features: not as many numbers as its layout {layout.id} has")
     return Held.of(np.concatenate(parts)) if parts else Held()
+
+
+def _trouble(said: Any) -> tuple[str, str]:
+    """What is in the way of an observer; model servers say nothing of the kind."""
+    found = said if isinstance(said, dict) else {}
+    requests, answers = (str(found.get(name) or "")[:_LONGEST_TROUBLE] for name in ("requests", "answers"))
+    return requests, answers
 
 
 def _whole(value: Any) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from modelway.api.batch_status import ComparedInput
 from modelway.api.monitoring_status import MOST_TOLD, DriftedStatus
 from modelway.plan.monitoring.family import Drifted
 
@@ -37,7 +38,7 @@ def _steady(psi: float, before: float | None) -> float:
     return round(psi, 2)
 
 
-def listed(told: Iterable[DriftedStatus], all_of_them: int) -> str:
+def listed(told: Iterable[DriftedStatus | ComparedInput], all_of_them: int) -> str:
     """Names and figures in one line; of more than are told, how many there are besides."""
     words = [f"{one.name} (PSI {one.psi})" for one in told]
     more = all_of_them - len(words)

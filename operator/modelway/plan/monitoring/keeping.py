@@ -7,13 +7,15 @@ cannot be read, or is of another format, is none at all: then the watch begins a
 import base64
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
 import orjson
 
-from modelway.plan.monitoring import quality
+from modelway.api.units import time_of
+from modelway.plan.monitoring import quality_state, season_record
 from modelway.plan.monitoring.counting import Mark, Window
 from modelway.plan.monitoring.family import Family, Standing
 from modelway.plan.monitoring.issues import Issue
@@ -24,15 +26,13 @@ from modelway.plan.rollout.answers import Bins
 from modelway.stats.counts import Ints
 from modelway.stats.drift import Streak
 from modelway.stats.drift_reference import Feature, from_record, to_record
-from modelway.stats.drift_spread import Baseline
+from modelway.stats.drift_spread import Baseline, Excess
 
 FORMAT: Final = 1
 """Raised with every change that gives written watches another meaning."""
 MOST_BYTES: Final = 700_000
 """A ConfigMap holds 1 MiB. Of more pods than fit the marks are left out: then a restart of the operator loses a
 window."""
-
-_SUMS: Final = ("windows", "compared", "rows", "rows_squared", "free", "excess", "excess_squared", "square")
 
 
 def content_of(watch: Watch) -> str:
@@ -49,15 +49,15 @@ def content_of(watch: Watch) -> str:
         "routers": {uid: [mark.epoch, list(mark.served)] for uid, mark in watch.routers.items()},
         "pool": [watch.pool.size, packed(watch.pool.all())],
         "learnt": None if watch.learnt is None else _of_features(watch.learnt),
-        "inputs": None if watch.inputs is None else _of_standings(watch.inputs.standings),
+        "inputs": _of_family(watch.inputs),
         "answerPool": _squeezed(watch.answer_pool),
         "bins": None if watch.bins is None else watch.bins.to_record(),
         "usualAnswers": None if watch.answers is None else _of_features(watch.answers.usual),
-        "answers": None if watch.answers is None else _of_standings(watch.answers.standings),
+        "answers": _of_family(watch.answers),
         "issues": [[*key, one.share, one.usual, one.factor, one.calm] for key, one in sorted(watch.issues.items())],
         "served": [list(one) for one in watch.served],
         "last": None if watch.last is None else _of_window(watch.last),
-        "quality": quality.content_of(watch.quality),
+        "quality": quality_state.content_of(watch.quality),
     }
     content = orjson.dumps(plain)
     if len(content) > MOST_BYTES:
@@ -77,16 +77,14 @@ def _read(plain: Mapping[str, Any], content: str) -> Watch | None:
     if plain["format"] != FORMAT:
         return None
     learnt = None if plain["learnt"] is None else _features_from(plain["learnt"])
-    inputs = None if plain["inputs"] is None else _standings_from(plain["inputs"])
     usual = None if plain["usualAnswers"] is None else _features_from(plain["usualAnswers"])
-    answers = None if plain["answers"] is None else _standings_from(plain["answers"])
     windows, gaps, rows, skipped, refused = map(int, plain["totals"])
     trained = plain["trained"]
     return Watch(
         of=str(plain["of"]),
         began_at=datetime.fromisoformat(plain["began"]),
         closed_at=datetime.fromisoformat(plain["closed"]),
-        trained_at=None if trained is None else datetime.fromisoformat(trained),
+        trained_at=None if trained is None else time_of(trained),
         layout=str(plain["layout"]),
         windows=windows,
         gaps=gaps,
@@ -97,17 +95,17 @@ def _read(plain: Mapping[str, Any], content: str) -> Watch | None:
         routers={str(uid): Mark(str(epoch), served=_served(of)) for uid, (epoch, of) in plain["routers"].items()},
         pool=Held.of(unpacked(plain["pool"][1], int(plain["pool"][0]))),
         learnt=learnt,
-        inputs=None if inputs is None else Family(learnt or (), inputs),
+        inputs=_family_from(plain["inputs"], learnt or ()),
         answer_pool=_spread_out(plain["answerPool"]),
         bins=None if plain["bins"] is None else Bins.from_record(plain["bins"]),
-        answers=None if answers is None or usual is None else Family(usual, answers),
+        answers=None if usual is None else _family_from(plain["answers"], usual),
         issues={
             (int(place), str(kind)): Issue(float(part), float(before), float(factor), int(calm))
             for place, kind, part, before, factor, calm in plain["issues"]
         },
         served=tuple(map(_served, plain["served"])),
         last=None if plain.get("last") is None else _window_from(plain["last"]),
-        quality=quality.state_from(plain["quality"]),
+        quality=quality_state.state_from(plain["quality"]),
         written=content,
     )
 
@@ -187,27 +185,32 @@ def _features_from(plain: Sequence[Any]) -> tuple[Feature | None, ...]:
     )
 
 
-def _of_standings(standings: Sequence[Standing]) -> dict[str, Any]:
+def _of_family(family: Family | None) -> dict[str, Any] | None:
     """Pools of all baselines together: one by one they would hardly be smaller packed than not."""
-    pools = [one.baseline.pool for one in standings if one.baseline is not None]
+    if family is None:
+        return None
+    pools = [one.baseline.pool for one in family.standings if one.baseline is not None]
     each = [
         [one.streak.moved, one.streak.quiet, one.streak.alarm, one.silent, one.psi, _of_baseline(one.baseline)]
-        for one in standings
+        for one in family.standings
     ]
-    return {"each": each, "pools": packed(np.concatenate(pools)) if pools else ""}
+    found = {"each": each, "pools": packed(np.concatenate(pools)) if pools else ""}
+    return found if family.season is None else found | {"season": season_record.content_of(family.season)}
 
 
 def _of_baseline(baseline: Baseline | None) -> list[Any] | None:
     if baseline is None:
         return None
-    return [baseline.pool.size, *(getattr(baseline, name) for name in _SUMS)]
+    return [baseline.pool.size, baseline.windows, *astuple(baseline.excess)]
 
 
-def _standings_from(plain: Mapping[str, Any]) -> tuple[Standing, ...]:
+def _family_from(plain: Mapping[str, Any] | None, usual: tuple[Feature | None, ...]) -> Family | None:
+    if plain is None:
+        return None
     each = plain["each"]
     sizes = [int(baseline[0]) for *_, baseline in each if baseline is not None]
     pools = iter(parts(unpacked(plain["pools"], sum(sizes)), sizes) if sizes else ())
-    return tuple(
+    standings = tuple(
         Standing(
             Streak(int(moved), int(quiet), bool(alarm)),
             int(silent),
@@ -216,8 +219,9 @@ def _standings_from(plain: Mapping[str, Any]) -> tuple[Standing, ...]:
         )
         for moved, quiet, alarm, silent, psi, baseline in each
     )
+    return Family(usual, standings, season_record.season_from(plain.get("season")))
 
 
 def _baseline_from(pool: Ints, plain: Sequence[Any]) -> Baseline:
     _, windows, compared, *sums = plain
-    return Baseline(pool, int(windows), int(compared), *map(float, sums))
+    return Baseline(pool, int(windows), Excess(int(compared), *map(float, sums)))

@@ -6,7 +6,7 @@ next to nothing between two rounds.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from modelway.api.conditions import Condition, Reason
@@ -15,16 +15,17 @@ from modelway.api.monitoring import DEFAULT_WINDOW, Monitoring
 from modelway.api.monitoring_status import MonitoringStatus
 from modelway.api.names import LABEL_REVISION, MONITORING_KEY, MONITORING_SUFFIX, child_name
 from modelway.api.status import Status
-from modelway.api.units import seconds
+from modelway.api.units import seconds, time_of
 from modelway.plan.measured import PodKey
 from modelway.plan.monitoring.keeping import content_of, watch_from
 from modelway.plan.monitoring.readings import Served, WatchedPod, Watching
 from modelway.plan.monitoring.rounds import Round, RouterMark, begun, carried
-from modelway.plan.monitoring.telling import Sight, Verdict, stale_at, status_of, verdicts
+from modelway.plan.monitoring.telling import Sight, stale_at, status_of, verdicts
 from modelway.plan.monitoring.watch import Watch
+from modelway.plan.observers import observer_pods, observer_trouble
 from modelway.plan.revisions import Revision
 from modelway.plan.routing.live import is_ready
-from modelway.plan.types import ChildKey, Happening, Object, Observed
+from modelway.plan.types import ChildKey, Happening, Object, Observed, Verdict
 
 _OF_FEATURES: Final = frozenset({Condition.DATA_DRIFT, Condition.DATA_QUALITY_ISSUE})
 _TOLD_SECONDS: Final = 60.0
@@ -42,6 +43,7 @@ class Monitored:
         watching: whom to read; None: nobody.
         look_again_after: seconds until a condition changes though nothing else has; None: never.
         happenings: conditions that have come, or gone.
+        trained_at: when the model that serves was trained, where that is known.
     """
 
     watch: Watch | None = None
@@ -50,6 +52,7 @@ class Monitored:
     watching: Watching | None = None
     look_again_after: float | None = None
     happenings: tuple[Happening, ...] = ()
+    trained_at: datetime | None = None
 
     @property
     def is_keyless(self) -> bool:
@@ -77,7 +80,10 @@ def monitor(
     found = found_watch(observed)
     trained_at = _trained_at(observed, stable, wanted, found)
     is_ours = stable is not None and stable.has_own_server
-    if stable is None or not (is_ours or (routed and given.slo is not None)):
+    is_shown = not is_ours and routed and given.observe is not None  # to an observer
+    if not is_ours:
+        given = given.model_copy(update={"quality": None})  # which needs ids that only our server gives
+    if stable is None or not (is_ours or is_shown or (routed and given.slo is not None)):
         watch, watching = None, None
     else:
         watch = _after(observed, stable, found, given, routed=routed)
@@ -85,7 +91,7 @@ def monitor(
             watch = replace(watch, trained_at=trained_at)
         watch = _with_content(watch, found)
         watching = Watching(
-            pods=_pods(observed.pods, stable.hash) if is_ours else frozenset(),
+            pods=_watched(observed.pods, stable.hash, is_ours=is_ours, is_shown=is_shown),
             every=seconds(given.window or DEFAULT_WINDOW),
             counted=watch.closed_at if watch is not None else None,
             served=given.slo is not None and not routed,
@@ -93,15 +99,17 @@ def monitor(
         )
     collected = observed.collected
     sight = Sight(
-        given=given,
+        given=observed.resource.spec.monitoring or given,
         watch=watch,
         layout=collected.layouts.get(watch.layout) if watch is not None else None,
         before=before,
         now=now,
         trained_at=trained_at,
-        observed=is_ours or stable is None,
+        observed=is_ours or is_shown or stable is None,
+        labelled=is_ours or stable is None,
         measured=is_ours or routed,
         unreachable=collected.unreachable,
+        trouble=_trouble(observed, stable.hash) if is_shown and stable is not None else ("", ""),
     )
     status, told = _told(sight)
     if watch is not None and _says_more(before, status, told):
@@ -117,6 +125,7 @@ def monitor(
         watching=watching,
         look_again_after=(until - now).total_seconds() if until is not None and until > now else None,
         happenings=_happenings(before, told),
+        trained_at=trained_at,
     )
 
 
@@ -223,6 +232,23 @@ def _trained_at(
     return said if is_of_stable or found is None else found.trained_at
 
 
+def _watched(pods: Iterable[Object], revision: str, *, is_ours: bool, is_shown: bool) -> frozenset[WatchedPod]:
+    if is_ours:
+        return _pods(pods, revision)
+    return observer_pods(pods, revision) if is_shown else frozenset()
+
+
+def _trouble(observed: Observed, revision: str) -> tuple[str, str]:
+    """What is in the way of the observer: of requests, and of answers."""
+    if not observer_pods(observed.pods, revision):
+        told = observer_trouble(observed.pods, revision)
+        return told, told
+    of_requests, of_answers = (
+        max((one.trouble[place] for one in observed.collected.readings), default="") for place in (0, 1)
+    )
+    return of_requests, of_answers or of_requests
+
+
 def _pods(pods: Iterable[Object], revision: str) -> frozenset[WatchedPod]:
     """Those that answer, and those that may still be answering."""
     found = set()
@@ -235,7 +261,7 @@ def _pods(pods: Iterable[Object], revision: str) -> frozenset[WatchedPod]:
 
 
 def _created(pod: Object) -> datetime:
-    return datetime.fromisoformat(pod["metadata"]["creationTimestamp"]).astimezone(UTC)
+    return time_of(pod["metadata"]["creationTimestamp"])
 
 
 def _routers(observed: Observed, stable: Revision) -> tuple[RouterMark, ...]:

@@ -11,11 +11,13 @@ from modelway.api.conditions import Condition
 from modelway.api.names import API_VERSION, PLURAL
 from modelway.api.resource import ModelDeployment
 from modelway.api.status import Status, StatusCondition
+from modelway.api.units import rfc3339
 from modelway.plan.types import Notice, Object
 
 TYPE: Final = "dev.modelway.condition.changed.v1"
 _TOLD: Final = frozenset(
     {
+        Condition.BATCH_INPUT_DRIFT,
         Condition.DATA_DRIFT,
         Condition.PREDICTION_DRIFT,
         Condition.DATA_QUALITY_ISSUE,
@@ -39,7 +41,7 @@ def notices(resource: ModelDeployment, status: Status) -> tuple[Notice, ...]:
 
 def _event(resource: ModelDeployment, status: Status, condition: StatusCondition, before: str | None) -> Object:
     metadata = resource.metadata
-    time = condition.last_transition_time.strftime("%Y-%m-%dT%H:%M:%SZ")
+    time = rfc3339(condition.last_transition_time)
     # The same transition has the same id, so that a receiver can tell one that it was told of twice.
     told = f"{metadata.uid}/{condition.type}/{condition.status}/{time}"
     stable = status.stable

@@ -10,7 +10,7 @@ when all of them are within it. In between it stays what it was.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from math import isclose
 from typing import Any, Final
@@ -19,53 +19,22 @@ from modelway.api.conditions import Reason
 from modelway.api.monitoring_quality import (
     DEFAULT_MIN_LABELS,
     DEFAULT_QUALITY_WINDOW,
-    DEFAULT_QUALITY_WINDOWS,
     Quality,
     QualityStatus,
 )
+from modelway.api.monitoring_status import MOST_TOLD
 from modelway.api.units import seconds
+from modelway.plan.monitoring import quality_slices
+from modelway.plan.monitoring.quality_groups import is_surely_beyond, judged, last_groups, limit_of, summed
+from modelway.plan.monitoring.quality_state import ANSWERED, QualityState, add, advanced
 from modelway.plan.monitoring.readings import PodReading
+from modelway.plan.types import Verdict
 from modelway.stats.quality import Confidence, Metric, expected_accuracy
-from modelway.stats.quality_counts import FORMAT, OLDEST, QualityCounts
-from modelway.stats.quality_figures import FALLING, Figures, figures, metric_of, rows_in, size_of
+from modelway.stats.quality_counts import FORMAT, OLDEST, QualityCounts, oldest_within
+from modelway.stats.quality_figures import Figures, figures, metric_of, rows_in, size_of
 
 KEPT: Final = 64
 """Windows that are remembered, and so the farthest back that labels are judged."""
-_MOST_TEXT: Final = 150_000
-"""Of the written form; beyond, what pods said that are still there is left out: they will say it again."""
-_ANSWERED: Final = 4  # numbers of each window before the metric's own: rows, scored, sure, spread
-
-Windows = Mapping[int, Figures]
-"""By window: rows, rows with a probability, their sum and spread; then what the metric needs of the labelled ones."""
-Verdict = tuple[bool | None, Reason, str]
-
-
-@dataclass(frozen=True, slots=True)
-class QualityState:
-    """What is known of the labels.
-
-    Attributes:
-        of: what it is about: revision, metric, class, delay. About something else it begins anew.
-        seconds: of a window.
-        gone: what pods said that are gone.
-        live: what those said last that are there, with the epoch of their process; by uid.
-        keyless: pods that had no key when they were read last.
-        degraded: what was found last; None before anything was.
-    """
-
-    of: str
-    seconds: float
-    gone: Windows = field(default_factory=dict)
-    live: Mapping[str, tuple[str, Windows]] = field(default_factory=dict)
-    keyless: frozenset[str] = frozenset()
-    degraded: bool | None = None
-
-    def merged(self) -> dict[int, Figures]:
-        """By window, of all pods."""
-        found = dict(self.gone)
-        for _, windows in self.live.values():
-            _add(found, windows)
-        return found
 
 
 def taken(
@@ -93,57 +62,80 @@ def taken(
     if state is None or state.of != of or state.seconds != width:
         state = QualityState(of, width)
     first = int(now.timestamp() // width) - KEPT
-    gone, live, keyless = dict(state.gone), dict(state.live), set(state.keyless)
+    told: dict[str, tuple[str, QualityCounts]] = {}
+    keyless = set(state.keyless)
     for reading in readings:
-        told, uid = reading.quality, reading.of.pod.uid
-        counts = _counts(told, width)
-        if told is None or counts is None:
-            continue
-        before = live.get(uid)
-        if before is not None and before[0] != reading.epoch:
-            _add(gone, before[1])  # its process began anew
-        live[uid] = reading.epoch, _windows(counts.from_window(first), quality, revision)
-        (keyless.discard if told.get("keys") else keyless.add)(uid)
-    for uid in live.keys() - set(present):
-        _add(gone, live.pop(uid)[1])
+        counts, uid = _counts(reading.quality, width), reading.of.pod.uid
+        if counts is not None and reading.quality is not None:
+            told[uid] = reading.epoch, counts.from_window(first)
+            (keyless.discard if reading.quality.get("keys") else keyless.add)(uid)
+    windows = {uid: (epoch, _windows(counts, quality, revision)) for uid, (epoch, counts) in told.items()}
+    state = advanced(state, windows, present=present, first=first)
     state = replace(
         state,
-        gone={window: one for window, one in gone.items() if window >= first},
-        live=live,
-        keyless=frozenset(keyless & live.keys()),
+        keyless=frozenset(keyless & state.live.keys()),
+        slices=quality_slices.taken(
+            state.slices,
+            QualityState(of, width),
+            told,
+            quality,
+            revision=revision,
+            oldest=_oldest(quality),
+            present=present,
+            first=first,
+            now=now,
+        ),
     )
-    return replace(state, degraded=_judged(state, quality, now))
+    return replace(state, degraded=judged(state, quality, now))
 
 
-def verdict(state: QualityState | None, quality: Quality, now: datetime) -> Verdict:
-    """`PerformanceDegraded`: whether it holds (None: nobody knows), why, and the message."""
-    limit = f"{'max' if quality.max is not None else 'min'} {_limit(quality):g}"
+def verdict(state: QualityState | None, quality: Quality, now: datetime, *, hide: bool = False) -> Verdict:
+    """`PerformanceDegraded`: whether it holds (None: nobody knows), why, and the message.
+
+    Args:
+        state: what is known.
+        quality: what is asked for.
+        now: the moment.
+        hide: whether slices are told by their place.
+    """
+    limit = f"{'max' if quality.max is not None else 'min'} {limit_of(quality):g}"
     what = f'{quality.metric} of "{quality.label}"' if quality.label else quality.metric
     if state is None or not state.live:
         return None, Reason.NOT_YET_MEASURED, "no pod has told yet what labels say"
-    if state.degraded:
-        return True, Reason.BEYOND_LIMIT, f"{what} is beyond its limit, {limit}, as labels show"
-    groups = _groups(state, quality, now)
-    if state.degraded is False and groups:
-        return False, Reason.AS_EXPECTED, f"{what} keeps its limit, {limit}, as labels show"
+    beyond = [f"{what} is beyond its limit, {limit}"] if state.degraded else []
+    slices = quality_slices.beyond(state.slices, quality, now)
+    beyond += [quality_slices.words(one, quality, what, hide=hide) for one in slices[:MOST_TOLD]]
+    if beyond:
+        more = [f"and {len(slices) - MOST_TOLD} more slices"] if len(slices) > MOST_TOLD else []
+        return True, Reason.BEYOND_LIMIT, f"{'; '.join(beyond + more)}, as labels show"
+    if state.degraded is False and last_groups(state, quality, now):
+        too = ", and so does each slice with enough of them" if quality.slices else ""
+        return False, Reason.AS_EXPECTED, f"{what} keeps its limit, {limit}, as labels show{too}"
     if state.keyless:
         return None, Reason.NO_KEYS, f"{len(state.keyless)} pods have no key to sign prediction ids with yet"
     least = DEFAULT_MIN_LABELS if quality.min_labels is None else quality.min_labels
-    if not any(rows_in(one[_ANSWERED:], quality.metric) for one in state.merged().values()):
+    if not any(rows_in(one[ANSWERED:], quality.metric) for one in state.merged().values()):
         return None, Reason.NO_LABELS, "no labels came yet: post them to /v1/models/<name>/feedback"
     return None, Reason.TOO_FEW_LABELS, f"labels of fewer than {least:,} predictions that can be judged came so far"
 
 
 def status_of(
-    state: QualityState | None, quality: Quality, now: datetime, before: QualityStatus | None
+    state: QualityState | None, quality: Quality, now: datetime, before: QualityStatus | None, *, hide: bool = False
 ) -> QualityStatus:
     """Figures, rounded; those of `before` as long as they say the same."""
+    told = _overall(state, quality, now, before)
+    slices = quality_slices.status_of(state.slices, quality, now, before, hide=hide) if state is not None else ()
+    return told.model_copy(update={"slices": slices})
+
+
+def _overall(
+    state: QualityState | None, quality: Quality, now: datetime, before: QualityStatus | None
+) -> QualityStatus:
     told = QualityStatus(metric=quality.metric)
     if state is None:
         return told
-    groups = _groups(state, quality, now)
-    if groups:
-        found = metric_of(_sum(groups), quality.metric)
+    if last := last_groups(state, quality, now):
+        found = metric_of(summed(last), quality.metric)
         if found is None:
             return told
         if before is not None and before.metric == quality.metric and _says_the_same(before, found, quality):
@@ -163,38 +155,6 @@ _SLACK: Final = 0.015
 """An estimate that has moved by less is not told anew."""
 
 
-def content_of(state: QualityState | None) -> Any:
-    """The written form, plain data."""
-    if state is None:
-        return None
-    live = {uid: [epoch, _written(windows)] for uid, (epoch, windows) in state.live.items()}
-    if sum(len(line) for _, lines in live.values() for line in lines) > _MOST_TEXT:
-        live = {}
-    return {
-        "of": state.of,
-        "seconds": state.seconds,
-        "gone": _written(state.gone),
-        "live": live,
-        "keyless": sorted(state.keyless & live.keys()),
-        "degraded": state.degraded,
-    }
-
-
-def state_from(plain: Any) -> QualityState | None:
-    """What `content_of` wrote; None when it cannot be read."""
-    try:
-        return QualityState(
-            of=str(plain["of"]),
-            seconds=float(plain["seconds"]),
-            gone=_read(plain["gone"]),
-            live={str(uid): (str(epoch), _read(windows)) for uid, (epoch, windows) in plain["live"].items()},
-            keyless=frozenset(map(str, plain["keyless"])),
-            degraded=None if plain["degraded"] is None else bool(plain["degraded"]),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
-
-
 def _counts(told: Mapping[str, Any] | None, width: float) -> QualityCounts | None:
     """What a pod told; None where it told nothing, or counts otherwise."""
     if told is None or told.get("format") != FORMAT or not isinstance(told.get("window"), int | float):
@@ -212,69 +172,18 @@ def _windows(counts: QualityCounts, quality: Quality, revision: str) -> dict[int
     for (of, window), answered in counts.answered.items():
         if of == revision:
             sure = answered.confidence
-            _add(found, {window: (answered.rows, sure.rows, sure.sure, sure.spread, *nothing)})
+            add(found, {window: (answered.rows, sure.rows, sure.sure, sure.spread, *nothing)})
     for place, labelled in counts.labelled.items():
         if place.revision == revision and place.age <= oldest:
             numbers = figures(labelled, quality.metric, quality.label or "")
-            _add(found, {place.window: (0,) * _ANSWERED + numbers})
+            add(found, {place.window: (0,) * ANSWERED + numbers})
     return found
 
 
 def _oldest(quality: Quality) -> int:
-    """The last label age that counts: the first that holds all labels of the delay."""
     if quality.label_delay is None:
         return OLDEST
-    windows = seconds(quality.label_delay) / seconds(quality.window or DEFAULT_QUALITY_WINDOW)
-    return next((age for age in range(OLDEST) if 2**age >= windows), OLDEST)
-
-
-def _judged(state: QualityState, quality: Quality, now: datetime) -> bool | None:
-    groups = _groups(state, quality, now)
-    found = [metric_of(one, quality.metric) for one in groups]
-    if not groups or None in found:
-        return state.degraded
-    wanted = DEFAULT_QUALITY_WINDOWS if quality.windows is None else quality.windows
-    beyond = [one is not None and _is_beyond(one.value, quality) for one in found]
-    together = metric_of(_sum(groups), quality.metric)
-    if len(groups) >= wanted and all(beyond) and together is not None:
-        return True if _is_surely_beyond(together.low, together.high, quality) else state.degraded
-    if not any(beyond) and (len(groups) >= wanted or state.degraded is None):
-        return False
-    return state.degraded
-
-
-def _groups(state: QualityState, quality: Quality, now: datetime) -> list[Figures]:
-    """The last groups of windows that can be judged, the latest first."""
-    delay = seconds(quality.label_delay) if quality.label_delay else 0.0
-    least = DEFAULT_MIN_LABELS if quality.min_labels is None else quality.min_labels
-    wanted = DEFAULT_QUALITY_WINDOWS if quality.windows is None else quality.windows
-    found: list[Figures] = []
-    group: list[Figures] = []
-    for window, numbers in sorted(state.merged().items(), reverse=True):
-        if (window + 1) * state.seconds + delay > now.timestamp():
-            continue  # more of it is to come
-        group.append(numbers[_ANSWERED:])
-        together = _sum(group)
-        if rows_in(together, quality.metric) >= least:
-            found.append(together)
-            group = []
-            if len(found) == wanted:
-                break
-    return found
-
-
-def _limit(quality: Quality) -> float:
-    limit = quality.max if quality.min is None else quality.min
-    return 0.0 if limit is None else limit
-
-
-def _is_beyond(value: float, quality: Quality) -> bool:
-    return value > _limit(quality) if quality.metric in FALLING else value < _limit(quality)
-
-
-def _is_surely_beyond(low: float, high: float, quality: Quality) -> bool:
-    """Whether a whole interval is beyond the limit."""
-    return _is_beyond(low if quality.metric in FALLING else high, quality)
+    return oldest_within(seconds(quality.label_delay), seconds(quality.window or DEFAULT_QUALITY_WINDOW))
 
 
 def _says_the_same(before: QualityStatus, found: Metric, quality: Quality) -> bool:
@@ -283,7 +192,7 @@ def _says_the_same(before: QualityStatus, found: Metric, quality: Quality) -> bo
         return False
     value, low, high = map(float, (before.value, before.low, before.high))
     is_near = found.low <= value <= found.high and low <= found.value <= high
-    return is_near and _is_surely_beyond(low, high, quality) is _is_surely_beyond(found.low, found.high, quality)
+    return is_near and is_surely_beyond(low, high, quality) is is_surely_beyond(found.low, found.high, quality)
 
 
 def _confidence(state: QualityState) -> Confidence:
@@ -291,23 +200,3 @@ def _confidence(state: QualityState) -> Confidence:
     for _, scored, sure, spread, *_ in state.merged().values():
         found += Confidence(scored, sure, spread)
     return found
-
-
-def _add(own: dict[int, Figures], others: Windows) -> None:
-    for window, numbers in others.items():
-        before = own.get(window)
-        own[window] = numbers if before is None else tuple(map(sum, zip(before, numbers, strict=True)))
-
-
-def _sum(parts: Iterable[Figures]) -> Figures:
-    return tuple(map(sum, zip(*parts, strict=True)))
-
-
-def _written(windows: Windows) -> list[str]:
-    """As texts: sums outgrow what JSON's numbers can hold."""
-    return [" ".join(map(str, (window, *numbers))) for window, numbers in sorted(windows.items())]
-
-
-def _read(written: Iterable[str]) -> dict[int, Figures]:
-    rows = [tuple(map(int, line.split())) for line in written]
-    return {row[0]: row[1:] for row in rows}

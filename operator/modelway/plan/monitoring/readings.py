@@ -1,6 +1,6 @@
 """What the servers' pods said when they were last read for monitoring, and whom to read next. Plain, frozen data.
 
-Filled by the controller, which reads every pod once a window; consumed by `plan.monitoring.window`. All counts are
+Filled by the controller, which reads every pod once a window; read by `plan.monitoring.rounds`. All counts are
 cumulative since the process that gave them started.
 """
 
@@ -93,6 +93,7 @@ class PodReading:
         usual_answers: the same of rows of the model's maker; empty where the model does not have them.
         served: how it answered, where that was asked.
         quality: what it tells at `?of=quality`, where that was asked.
+        trouble: of an observer: why it can read hardly any request, and why hardly any answer; empty where it can.
     """
 
     of: WatchedPod
@@ -107,6 +108,7 @@ class PodReading:
     usual_answers: Mapping[str, int] = field(default_factory=dict)
     served: Served | None = None
     quality: Mapping[str, Any] | None = None
+    trouble: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,13 @@ from modelway.api.conditions import Condition, Reason
 from modelway.api.names import ANNOTATION_CAUSE, COMPONENT_RETRAINING, LABEL_COMPONENT, RETRAINING_SUFFIX, child_name
 from modelway.api.retraining import DEFAULT_CAUSES, DEFAULT_COOLDOWN, DEFAULT_MAX_JOBS, OnDegraded, RetrainingStatus
 from modelway.api.status import Status, StatusCondition
-from modelway.api.units import seconds
+from modelway.api.units import rfc3339, seconds
+from modelway.plan.jobs import end_of
 from modelway.plan.monitoring.monitor import Monitored
-from modelway.plan.monitoring.retraining_told import rfc3339, variables
-from modelway.plan.monitoring.telling import Verdict
+from modelway.plan.monitoring.retraining_told import variables
 from modelway.plan.revisions import Revision
 from modelway.plan.roles import Roles
-from modelway.plan.types import Happening, JobOrder, Object, Observed
+from modelway.plan.types import Happening, JobOrder, Object, Observed, Verdict
 
 _ACTION: Final = "Retrain"
 _FINE: Final = "no Job has failed, and the next one can be made"
@@ -80,7 +80,7 @@ def retraining(observed: Observed, roles: Roles, monitored: Monitored, *, now: d
     if causes and stable is not None and is_free and left <= 0:
         is_spent = made >= most
         if not is_spent:
-            order = _ordered(observed, stable, asked, causes, number=made + 1, now=now)
+            order = _ordered(observed, stable, asked, causes, monitored.trained_at, number=made + 1, now=now)
     verdict = _spent(causes[0], most) if is_spent else _verdict(observed, last if made else None)
     return Retraining(
         status=last,
@@ -89,14 +89,6 @@ def retraining(observed: Observed, roles: Roles, monitored: Monitored, *, now: d
         look_again_after=0.0 if true - written.keys() else left if causes and is_free and left > 0 else None,
         happenings=(*_of_jobs(before.retraining, last), *_of_verdict(before, verdict)),
     )
-
-
-def ended(job: Object) -> str | None:
-    """What became of a Job, `Succeeded` or `Failed`; None while it goes on."""
-    for condition in job.get("status", {}).get("conditions", ()):
-        if condition["status"] == "True" and condition["type"] in {"Complete", "Failed"}:
-            return "Succeeded" if condition["type"] == "Complete" else "Failed"
-    return None
 
 
 def _last(observed: Observed) -> RetrainingStatus | None:
@@ -118,7 +110,9 @@ def _told(job: Object, uid: str) -> RetrainingStatus | None:
         return None
     try:
         said = orjson.loads(metadata["annotations"][ANNOTATION_CAUSE])
-        return RetrainingStatus.model_validate(said | {"job": metadata["name"], "result": ended(job) or "Running"})
+        ended = end_of(job)
+        result = ended.result if ended is not None else "Running"
+        return RetrainingStatus.model_validate(said | {"job": metadata["name"], "result": result})
     except (KeyError, TypeError, orjson.JSONDecodeError, ValidationError):
         return None  # somebody has written on it
 
@@ -150,6 +144,7 @@ def _ordered(
     stable: Revision,
     asked: OnDegraded,
     causes: list[StatusCondition],
+    trained_at: datetime | None,
     *,
     number: int,
     now: datetime,
@@ -163,7 +158,7 @@ def _ordered(
         cron_job=asked.job_from,
         name=child_name(resource.metadata.name, f"{RETRAINING_SUFFIX}-{mark}-{number}"),
         annotation=orjson.dumps(told, option=orjson.OPT_SORT_KEYS).decode(),
-        variables=variables(resource, stable, first, at=at),
+        variables=variables(resource, stable, first, trained_at=trained_at, at=at),
     )
 
 

@@ -1,24 +1,27 @@
 """What a Job that makes a better model is told: environment variables, docs/monitoring.md explains each. Pure."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from modelway.api.conditions import Condition
 from modelway.api.monitoring import DEFAULT_WINDOW, Monitoring
 from modelway.api.monitoring_quality import DEFAULT_QUALITY_WINDOW, DEFAULT_QUALITY_WINDOWS, Quality
 from modelway.api.resource import ModelDeployment
 from modelway.api.status import StatusCondition
-from modelway.api.units import seconds
+from modelway.api.units import rfc3339, seconds
 from modelway.plan.monitoring.watch import rule_of
 from modelway.plan.revisions import Revision
 
 
-def variables(resource: ModelDeployment, stable: Revision, cause: StatusCondition, *, at: datetime) -> dict[str, str]:
+def variables(
+    resource: ModelDeployment, stable: Revision, cause: StatusCondition, *, trained_at: datetime | None, at: datetime
+) -> dict[str, str]:
     """The variables.
 
     Args:
         resource: whose model it is.
         stable: the revision that serves.
         cause: the condition that asks for the Job, as it was written.
+        trained_at: when the model that serves was trained, where that is known.
         at: when the Job is asked for.
     """
     model = stable.spec.get("model") or {}
@@ -32,21 +35,15 @@ def variables(resource: ModelDeployment, stable: Revision, cause: StatusConditio
         "MODELWAY_MODEL_VERSION": stable.version or "",
         "MODELWAY_MODEL_DIGEST": stable.digest or "",
         "MODELWAY_SINCE": rfc3339(cause.last_transition_time),
-        "MODELWAY_WINDOW_START": rfc3339(_start(resource, cause)),
+        "MODELWAY_WINDOW_START": rfc3339(_start(resource, cause, trained_at)),
         "MODELWAY_WINDOW_END": rfc3339(at),
     }
 
 
-def rfc3339(moment: datetime) -> str:
-    """A moment in UTC, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _start(resource: ModelDeployment, cause: StatusCondition) -> datetime:
+def _start(resource: ModelDeployment, cause: StatusCondition, trained_at: datetime | None) -> datetime:
     """From when on there are rows that the model was not made for: what it took to turn true lies before `since`."""
-    given, model = resource.spec.monitoring or Monitoring(), resource.spec.model
+    given = resource.spec.monitoring or Monitoring()
     if cause.type == Condition.MODEL_STALE:
-        trained_at = model.training_time if model is not None else None
         return trained_at or cause.last_transition_time
     if cause.type == Condition.PERFORMANCE_DEGRADED and given.quality is not None:
         return cause.last_transition_time - _judged_in(given.quality)

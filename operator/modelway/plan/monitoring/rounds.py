@@ -5,7 +5,7 @@ left as it is: rows of a window without a reference are learnt from, and of one 
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -17,12 +17,15 @@ from modelway.plan.monitoring.counting import NOBODY, Mark, Window, counted, dif
 from modelway.plan.monitoring.family import Family
 from modelway.plan.monitoring.level import with_window
 from modelway.plan.monitoring.packing import Held, parts
-from modelway.plan.monitoring.quality import QualityState, taken
+from modelway.plan.monitoring.quality import taken
+from modelway.plan.monitoring.quality_state import QualityState
 from modelway.plan.monitoring.readings import Collected, Layout, Served
+from modelway.plan.monitoring.seasons import clock_of, hour_of
 from modelway.plan.monitoring.watch import Watch, rule_of
 from modelway.stats.counts import Ints
 from modelway.stats.drift_learning import LEAST_ROWS, LearningError, learn, regrouped
 from modelway.stats.drift_reference import Feature
+from modelway.stats.drift_season import Hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +76,12 @@ def carried(watch: Watch, round_: Round) -> Watch:
     """The watch after one more round."""
     if not round_.collected.readings and round_.collected.unreachable:
         return replace(watch, closed_at=round_.at, blind=watch.blind + 1)
+    hour = hour_of(round_.given, watch.closed_at, round_.at)
     watch, window = _read(watch, round_)
     layout = round_.collected.layouts.get(watch.layout)
     if layout is not None:
-        watch = _inputs(watch, layout, window, round_)
-    watch = _answers(watch, window, round_)
+        watch = _inputs(watch, layout, window, round_, hour)
+    watch = _answers(watch, window, round_, hour)
     return replace(
         watch,
         windows=watch.windows + 1,
@@ -160,7 +164,7 @@ def _routed(watch: Watch, routers: Iterable[RouterMark]) -> tuple[Served, dict[s
     return served, marks
 
 
-def _inputs(watch: Watch, layout: Layout, window: Window, round_: Round) -> Watch:
+def _inputs(watch: Watch, layout: Layout, window: Window, round_: Round, hour: Hour | None) -> Watch:
     counts = parts(window.inputs.all(), layout.sizes())
     if layout.features is None:
         watch = _learnt(watch, layout, window, round_)
@@ -173,7 +177,7 @@ def _inputs(watch: Watch, layout: Layout, window: Window, round_: Round) -> Watc
     rule = rule_of(round_.given)
     return replace(
         watch,
-        inputs=watch.inputs.after(counts, rule),
+        inputs=_family(watch.inputs, counts, round_, hour),
         issues=issues.after(watch.issues, window, watch.inputs.usual, counts, windows=rule.windows),
     )
 
@@ -215,10 +219,17 @@ def _regrouped(counts: Iterable[Ints], layout: Layout, learnt: Iterable[Feature 
     ]
 
 
-def _answers(watch: Watch, window: Window, round_: Round) -> Watch:
+def _family(family: Family, counts: Sequence[Ints], round_: Round, hour: Hour | None) -> Family:
+    """Features after a window; a rhythm that is no longer asked for, or by other clocks, is forgotten."""
+    if family.season is not None and family.season.clock != clock_of(round_.given):
+        family = replace(family, season=None)
+    return family.after(counts, rule_of(round_.given), hour)
+
+
+def _answers(watch: Watch, window: Window, round_: Round, hour: Hour | None) -> Watch:
     if watch.bins is None or watch.answers is None:
         return _usual_answers(watch, window, round_)
-    return replace(watch, answers=watch.answers.after(windowed(watch.bins, window.answers), rule_of(round_.given)))
+    return replace(watch, answers=_family(watch.answers, windowed(watch.bins, window.answers), round_, hour))
 
 
 def _usual_answers(watch: Watch, window: Window, round_: Round) -> Watch:

@@ -15,7 +15,7 @@ from modelway.api.monitoring_quality import Quality
 from modelway.api.monitoring_status import MOST_TOLD, IssueStatus, MonitoringStatus, ReferenceStatus
 from modelway.api.status import Status
 from modelway.api.units import seconds
-from modelway.plan.monitoring import quality
+from modelway.plan.monitoring import quality, seasons
 from modelway.plan.monitoring.answers import CLASS, SCORE
 from modelway.plan.monitoring.family import Family
 from modelway.plan.monitoring.figures import listed, told_figures
@@ -24,10 +24,8 @@ from modelway.plan.monitoring.level import ERRORS, LONG, Burn, burns
 from modelway.plan.monitoring.readings import Layout
 from modelway.plan.monitoring.rounds import learn_for
 from modelway.plan.monitoring.watch import Watch, rule_of
+from modelway.plan.types import Verdict
 from modelway.stats.drift_learning import LEAST_ROWS
-
-Verdict = tuple[bool | None, Reason | str, str]
-"""Whether a condition holds (None: nobody knows), why, and the message."""
 
 _INPUTS, _ANSWERS = "inputs", "answers"
 
@@ -44,8 +42,10 @@ class Sight:
         before: the status that stands there.
         now: the moment.
         trained_at: when the model that serves was trained.
-        observed: whether its pods count their inputs and answers.
+        observed: whether somebody counts its inputs and answers.
+        labelled: whether its answers have ids that labels can name.
         measured: whether somebody counts how requests are answered.
+        trouble: why hardly any request can be read, and why hardly any answer; empty where they can.
     """
 
     given: Monitoring
@@ -56,15 +56,18 @@ class Sight:
     trained_at: datetime | None
     observed: bool
     measured: bool
+    labelled: bool = True
     unreachable: tuple[str, ...] = field(default=())
+    trouble: tuple[str, str] = ("", "")
 
 
 _NO_WINDOW: Final[Verdict] = (None, Reason.NOT_YET_MEASURED, "the first window is not over")
 _FOREIGN: Final[Verdict] = (
     None,
     Reason.NOT_OBSERVED,
-    "nobody counts what an image of your own is asked and answers; the built-in server does",
+    "nobody counts what an image of your own is asked and answers: give monitoring.observe",
 )
+_NO_ROWS_YET: Final[Verdict] = (None, Reason.TOO_FEW_ROWS, "no rows have been observed yet")
 
 
 def status_of(sight: Sight) -> MonitoringStatus:
@@ -83,7 +86,7 @@ def status_of(sight: Sight) -> MonitoringStatus:
             IssueStatus.model_validate({"name": _name_of(sight, place), "kind": kind})
             for place, kind in sorted(watch.issues)[:MOST_TOLD]
         ),
-        quality=quality.status_of(watch.quality, sight.given.quality, sight.now, before.quality)
+        quality=quality.status_of(watch.quality, sight.given.quality, sight.now, before.quality, hide=sight.given.hides)
         if sight.given.quality is not None
         else None,
     )
@@ -91,10 +94,11 @@ def status_of(sight: Sight) -> MonitoringStatus:
 
 def verdicts(sight: Sight, status: MonitoringStatus) -> dict[Condition, Verdict]:
     """The conditions that are asked for."""
+    requests, answers = sight.trouble
     found = {
-        Condition.DATA_DRIFT: _data_drift(sight, status),
-        Condition.PREDICTION_DRIFT: _prediction_drift(sight, status),
-        Condition.DATA_QUALITY_ISSUE: _quality_issue(sight),
+        Condition.DATA_DRIFT: _or_trouble(requests, _data_drift(sight, status)),
+        Condition.PREDICTION_DRIFT: _or_trouble(answers, _prediction_drift(sight, status)),
+        Condition.DATA_QUALITY_ISSUE: _or_trouble(requests, _quality_issue(sight)),
     }
     if sight.given.max_model_age is not None:
         found[Condition.MODEL_STALE] = _stale(sight, sight.given.max_model_age)
@@ -112,6 +116,13 @@ def stale_at(given: Monitoring, trained_at: datetime | None) -> datetime | None:
     return trained_at + timedelta(seconds=seconds(given.max_model_age))
 
 
+def _or_trouble(trouble: str, verdict: Verdict) -> Verdict:
+    """The verdict; where nothing can be said and that has a cause which will not pass by itself, the cause."""
+    if not trouble or verdict[0] is not None or verdict[1] == Reason.SOURCE_DOWN:
+        return verdict
+    return None, Reason.NOT_OBSERVED, trouble
+
+
 def _data_drift(sight: Sight, status: MonitoringStatus) -> Verdict:
     watch = sight.watch
     if (unknown := _unknown(sight)) is not None or watch is None:
@@ -123,7 +134,7 @@ def _data_drift(sight: Sight, status: MonitoringStatus) -> Verdict:
         return True, Reason.INPUTS_DRIFTED, f"{some} have drifted: {listed(status.drifted, status.drifted_features)}"
     if silent := _silent(sight, watch, watch.inputs):
         return silent
-    return False, Reason.AS_EXPECTED, "the inputs are distributed as usual"
+    return False, Reason.AS_EXPECTED, f"the inputs are distributed as usual{seasons.words(watch.inputs, sight.given)}"
 
 
 def _prediction_drift(sight: Sight, status: MonitoringStatus) -> Verdict:
@@ -136,7 +147,7 @@ def _prediction_drift(sight: Sight, status: MonitoringStatus) -> Verdict:
         return True, Reason.ANSWERS_DRIFTED, f"the answers have drifted: {listed(status.predictions, 0)}"
     if silent := _silent(sight, watch, watch.answers):
         return silent
-    return False, Reason.AS_EXPECTED, "the answers are distributed as usual"
+    return False, Reason.AS_EXPECTED, f"the answers are distributed as usual{seasons.words(watch.answers, sight.given)}"
 
 
 def _quality_issue(sight: Sight) -> Verdict:
@@ -161,11 +172,11 @@ def _issues(sight: Sight, watch: Watch) -> Iterator[str]:
 
 def _performance(sight: Sight, asked: Quality) -> Verdict:
     watch = sight.watch
-    if not sight.observed:
+    if not sight.labelled:
         return None, Reason.NOT_OBSERVED, "an image of your own gives no prediction ids; the built-in server does"
     if watch is not None and (blind := _blind(sight, watch)):
         return blind
-    return quality.verdict(watch.quality if watch is not None else None, asked, sight.now)
+    return quality.verdict(watch.quality if watch is not None else None, asked, sight.now, hide=sight.given.hides)
 
 
 def _stale(sight: Sight, longest: str) -> Verdict:
@@ -227,6 +238,8 @@ def _nothing_to_compare(sight: Sight, watch: Watch) -> Verdict:
     layout = sight.layout
     if layout is None:
         return _NO_WINDOW
+    if not layout.names and not sight.labelled:
+        return _NO_ROWS_YET
     if not layout.names:
         return None, Reason.NOT_OBSERVED, "none of the model's inputs is a column of single values"
     if watch.inputs is not None:
@@ -252,11 +265,13 @@ def _reference(sight: Sight, watch: Watch) -> ReferenceStatus | None:
     layout = sight.layout
     if layout is None:
         return None
+    rhythm = seasons.status_of(watch.inputs)
     if layout.features is not None:
-        return ReferenceStatus(source="Model", features=len(layout.features))
+        return ReferenceStatus(source="Model", features=len(layout.features), seasonality=rhythm)
     if watch.inputs is None:
         return ReferenceStatus(source="Learning", features=len(layout.names), since=watch.began_at)
-    return ReferenceStatus(source="Learnt", features=watch.inputs.compared, since=watch.began_at)
+    known = watch.inputs.compared
+    return ReferenceStatus(source="Learnt", features=known, since=watch.began_at, seasonality=rhythm)
 
 
 def _namer(sight: Sight) -> Callable[[int], str]:
@@ -277,6 +292,6 @@ def _name_of(sight: Sight, place: int) -> str:
 
 def feature_name(given: Monitoring, names: Sequence[str], place: int) -> str:
     """How a feature is called where people read it."""
-    if given.features == "Hide" or place >= len(names):
+    if given.hides or place >= len(names):
         return f"feature {place + 1}"
     return names[place]

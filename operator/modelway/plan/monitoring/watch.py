@@ -12,7 +12,7 @@ from modelway.plan.monitoring.counting import Mark, Window
 from modelway.plan.monitoring.family import Family
 from modelway.plan.monitoring.issues import Issue
 from modelway.plan.monitoring.packing import Held
-from modelway.plan.monitoring.quality import QualityState
+from modelway.plan.monitoring.quality_state import QualityState
 from modelway.plan.monitoring.readings import Served
 from modelway.plan.rollout.answers import Bins
 from modelway.stats.drift import Rule

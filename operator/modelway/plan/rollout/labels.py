@@ -23,7 +23,7 @@ from modelway.plan.revisions import Revision
 from modelway.plan.rollout.ledger import Counts, Ledger, Mark, Pending
 from modelway.stats import Counts as Counted
 from modelway.stats import Tick
-from modelway.stats.quality_counts import HORIZON, OLDEST, Labelled
+from modelway.stats.quality_counts import HORIZON, Labelled, oldest_within
 from modelway.stats.quality_figures import figures
 
 TICK_SECONDS: Final = 30.0
@@ -215,8 +215,7 @@ def _is_ripe(feedback: Feedback, window: int, age: int, width: float, now: datet
     if feedback.label_delay is None:
         return True
     delay = seconds(feedback.label_delay)
-    oldest = next((one for one in range(OLDEST) if 2**one >= delay / width), OLDEST)
-    return age <= oldest and (window + 1) * width + delay <= now.timestamp()
+    return age <= oldest_within(delay, width) and (window + 1) * width + delay <= now.timestamp()
 
 
 def _counted(ledger: Ledger, reading: LabelReading, found: Mapping[str, Counts], now: datetime) -> Ledger:

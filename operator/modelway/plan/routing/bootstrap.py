@@ -23,6 +23,7 @@ from modelway.plan.routing.envoy import (
     typed,
     watched,
 )
+from modelway.plan.routing.observing import observing_filter
 from modelway.plan.types import Object
 
 _COUNTED: Final = (
@@ -62,7 +63,7 @@ def _public_listener(*, ipv4_only: bool) -> Object:
     manager = _http_manager(
         "public",
         rds={"route_config_name": ROUTES_NAME, "config_source": watched(ROUTES_FILE)},
-        http_filters=[grpc_counters, _router_filter()],
+        http_filters=[grpc_counters, observing_filter(), _router_filter()],
         use_remote_address=True,
         # An answer and that of its copy are found together by the request's id. It is Envoy's own: one that clients
         # choose may be anything, the same for all of their requests among it.

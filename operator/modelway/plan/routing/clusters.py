@@ -2,6 +2,7 @@
 
 from modelway.plan.measured import SHADOW
 from modelway.plan.routing.envoy import CONNECT_SECONDS, GRPC, address, typed, versioned
+from modelway.plan.routing.observing import observer_cluster
 from modelway.plan.routing.split import Backend, Split
 from modelway.plan.types import Object
 
@@ -23,17 +24,24 @@ def clusters_file(split: Split, *, namespace: str, domain: str) -> Object:
         resources += _clusters(backend, backend.revision, namespace=namespace, domain=domain)
     if split.candidate is not None:
         resources += _clusters(split.candidate, split.candidate.revision + SHADOW, namespace=namespace, domain=domain)
+    if split.stable.observer is not None:
+        host = _host(split.stable.observer, namespace, domain)
+        resources.append(observer_cluster(split.stable.revision, host))
     return versioned(sorted(resources, key=lambda cluster: str(cluster["name"])))
 
 
 def _clusters(backend: Backend, name: str, *, namespace: str, domain: str) -> list[Object]:
-    host = f"{backend.service}.{namespace}.svc.{domain}."  # the dot at the end: no other name is looked for first
+    host = _host(backend.service, namespace, domain)
     found = []
     if backend.http_port is not None:
         found.append(_cluster(name, host, backend.http_port, backend, protocol="http_protocol_options"))
     if backend.grpc_port is not None:
         found.append(_cluster(name + GRPC, host, backend.grpc_port, backend, protocol="http2_protocol_options"))
     return found
+
+
+def _host(service: str, namespace: str, domain: str) -> str:
+    return f"{service}.{namespace}.svc.{domain}."  # the dot at the end: no other name is looked for first
 
 
 def _cluster(name: str, host: str, port: int, backend: Backend, *, protocol: str) -> Object:

@@ -6,6 +6,7 @@ from modelway.api import observations
 from modelway.api.names import HEADER_PAIR
 from modelway.plan.measured import SHADOW
 from modelway.plan.routing.envoy import CONNECT_SECONDS, ROUTES_NAME, cluster_name, typed, versioned
+from modelway.plan.routing.observing import observed_routes
 from modelway.plan.routing.split import Backend, Split
 from modelway.plan.types import Object
 
@@ -27,7 +28,11 @@ def routes_file(split: Split, *, sticky_header: str | None) -> Object:
     if cluster_name(split.stable, is_grpc=True) is not None:
         routes += _routes(split, {"prefix": "/"} | ({"grpc": {}} if speaks_http else {}), sticky_header, is_grpc=True)
     if speaks_http:
-        routes += _routes(split, {"prefix": "/"}, sticky_header, is_grpc=False)
+        plain = _routes(split, {"prefix": "/"}, sticky_header, is_grpc=False)
+        stable = split.stable
+        routes += (
+            plain if stable.observer is None else [one for route in plain for one in observed_routes(route, stable)]
+        )
     return versioned(
         [
             typed(

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelway.api.names import child_name
+from modelway.api.names import child_name, observer_name
+from modelway.api.observing import DEFAULT_SHARE
 from modelway.api.resource import ModelDeployment
-from modelway.api.units import seconds
+from modelway.api.units import seconds, share
 from modelway.plan.pods import DEFAULT_TIMEOUT, named_ports
 from modelway.plan.revisions import Revision
 
@@ -37,6 +38,8 @@ class Backend:
         grpc_port: where they speak gRPC; None where they do not.
         health: how a pod is asked whether it is well.
         timeout: longest time that the revision may take for one request, in seconds.
+        observer: the headless Service of what observes its requests and answers; None where nothing does.
+        observed: share of the requests that are shown to it.
     """
 
     revision: str
@@ -45,6 +48,8 @@ class Backend:
     grpc_port: int | None
     health: Health
     timeout: float
+    observer: str | None = None
+    observed: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ class Split:
 def backend_of(resource: ModelDeployment, revision: Revision) -> Backend:
     """The pods of `revision`, as the routers reach them."""
     told = revision.spec.get("serving", {}).get("timeout") or resource.spec.serving.timeout or DEFAULT_TIMEOUT
-    ports = named_ports(revision.template)
+    ports, observe = named_ports(revision.template), resource.spec.observe
     return Backend(
         revision=revision.hash,
         service=child_name(resource.metadata.name, revision.hash),
@@ -93,6 +98,8 @@ def backend_of(resource: ModelDeployment, revision: Revision) -> Backend:
         grpc_port=ports.get("grpc"),
         health=_health(revision.template, ports),
         timeout=seconds(told),
+        observer=observer_name(resource.metadata.name, revision.hash) if observe is not None else None,
+        observed=share((observe.share if observe is not None else None) or DEFAULT_SHARE),
     )
 
 

@@ -163,10 +163,10 @@ def _plain(answer: Callable[[Service, Any], Any], request: Any, service: Service
 async def _infer(service: Service, calls: _Calls, body: bytes, context: _Context) -> bytes:
     calls.enter(context)
     parse = partial(messages.parse, name=service.options.name, version=service.version)
-    outcome = service.begin(
+    reply = service.begin(
         "grpc", parse, messages.render, body=body, start=time.perf_counter(), tell=_tell, pair=_pair(context)
     )
-    answer = outcome if isinstance(outcome, Answer) else await outcome
+    answer = reply if isinstance(reply, Answer) else await reply
     if answer.status != 200:
         await _abort(context, answer.status, answer.body.decode())
     if answer.headers:

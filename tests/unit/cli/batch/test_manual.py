@@ -10,7 +10,7 @@ from modelway.api.batch_dates import parse
 from modelway.api.kinds import CRON_JOB
 from modelway.api.names import LABEL_BATCH_JOB, LABEL_NAME, MAX_CRON_JOB
 from modelway.cli.batch import manual
-from modelway.cli.rollout.errors import Refused
+from modelway.cli.errors import Refused
 from modelway.plan import ChildKey
 from support.batch_jobs import entry, scoring
 from support.builders import NAME

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from modelway.api.kinds import CRON_JOB
 from modelway.cli import main
 from modelway.cli.batch import running
-from modelway.cli.rollout.errors import NotFound
+from modelway.cli.errors import NotFound
 from modelway.plan import ChildKey
 from support.batch_jobs import batch_pod, complete, entry, failed, scoring, stamp
 from support.builders import NAME
@@ -185,6 +185,20 @@ def test_the_status_shows_runs_that_go_on_and_how_the_last_one_ended(cluster):
     assert re.search(r"nightly: next run \d{4}-\d\d-\d\d 02:15 UTC", result.output)
     assert "fraud-nightly-d20261120  Running" in result.output
     assert "last: fraud-nightly-1 succeeded: 2,000 rows, s3://x/" in result.output
+
+
+def test_the_status_names_the_inputs_that_are_not_as_usual(cluster):
+    inputs = {
+        "features": 6,
+        "driftedFeatures": 1,
+        "worst": [{"name": "income", "psi": "0.83", "drifted": True}, {"name": "age", "psi": "0.02", "drifted": False}],
+        "issues": [{"name": "debt", "kind": "Missing"}],
+    }
+    last = {"job": "fraud-nightly-1", "result": "Succeeded", "shards": 2, "inputs": inputs}
+    cluster.obj["status"]["batchJobs"][0]["lastRun"] = last
+    lines = call("status", NAME).output.splitlines()
+    assert "    inputs: 1 of 6 features have drifted: income (PSI 0.83)" in lines
+    assert "    inputs: debt (Missing)" in lines
 
 
 def test_the_status_tells_why_a_run_waits(cluster):

@@ -1,7 +1,7 @@
 import pytest
 
+from modelway.cli.errors import Refused
 from modelway.cli.rollout import actions
-from modelway.cli.rollout.errors import Refused
 from modelway.cli.rollout.picture import read
 from modelway.plan.rollout.commands import Commands
 from support.rollouts import CANDIDATE, STABLE, STARTS, promoted, rejected, resource, under_way

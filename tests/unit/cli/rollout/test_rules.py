@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from modelway.cli.rollout.errors import Forbidden, KubectlError
+from modelway.cli.errors import Forbidden, KubectlError
 from modelway.cli.rollout.rules import Rules
 from support.rollouts import CANDIDATE, STABLE, STARTS, promoted, resource, under_way
 

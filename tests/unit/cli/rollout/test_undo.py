@@ -2,7 +2,7 @@ import copy
 
 import pytest
 
-from modelway.cli.rollout.errors import Refused
+from modelway.cli.errors import Refused
 from modelway.cli.rollout.picture import read
 from modelway.cli.rollout.undo import OF_THE_MODEL_ALONE, STAYS, undo
 from modelway.plan import revisions

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import click
 import pytest
 
+from modelway.cli.errors import CommandError, KubectlError, NotFound
 from modelway.cli.rollout import watch as watching
-from modelway.cli.rollout.errors import KubectlError, NotFound, RolloutError
 from modelway.cli.rollout.outcome import Outcome, outcome_of
 from modelway.cli.rollout.picture import read
 from modelway.cli.rollout.watch import PATIENCE, Json, Lines, Terminal, Watch
@@ -103,7 +103,7 @@ def test_a_revision_that_is_taken_back_after_its_promotion_is_no_end_either():
 def test_a_spec_that_is_not_acted_on_has_no_end():
     obj = promoted()
     obj["spec"] = obj["spec"] | {"paused": True}
-    with pytest.raises(RolloutError, match="not decided"):
+    with pytest.raises(CommandError, match="not decided"):
         watched(obj, timeout=10)
 
 
@@ -142,7 +142,7 @@ def test_what_waiting_does_not_mend_ends_the_watch_at_once(looks):
 
 
 def test_a_timeout_is_an_error_and_names_itself():
-    with pytest.raises(RolloutError, match="not decided within 30 s") as raised:
+    with pytest.raises(CommandError, match="not decided within 30 s") as raised:
         watched(under_way(), timeout=30)
     assert raised.value.exit_code == 2
 

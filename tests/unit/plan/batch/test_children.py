@@ -145,6 +145,25 @@ def test_the_runner_is_told_what_to_do():
     }
 
 
+@pytest.mark.parametrize(
+    ("monitoring", "told"),
+    [
+        (None, []),
+        ({}, []),
+        ({"drift": {"windows": 2}}, []),
+        ({"drift": {"maxPSI": 0.25}, "minRows": 1000}, ["--drift-max-psi=0.25", "--drift-min-rows=1000"]),
+        ({"features": "Hide"}, ["--hide-features"]),
+        ({"features": "Show"}, []),
+    ],
+)
+def test_inputs_are_compared_by_the_rule_of_monitoring(monitoring, told):
+    world = scoring(entry())
+    world.edit(monitoring=monitoring)
+    world.look()
+    given = arguments(world.children[ChildKey(CRON_JOB, f"{NAME}-nightly")])
+    assert [one for one in given if one.startswith(("--drift", "--hide"))] == told
+
+
 def test_pods_know_the_job_that_they_are_of():
     environment = {one["name"]: one for one in pod_of(made_of())["containers"][0]["env"]}
     assert environment["MODELWAY_CRON_JOB"]["value"] == f"{NAME}-nightly"

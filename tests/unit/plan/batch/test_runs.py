@@ -82,6 +82,15 @@ def test_the_end_is_told_when_the_pods_have_been_heard_or_after_a_while(world):
     assert "rows" not in run
 
 
+@pytest.mark.parametrize("said", [{}, {"rows": "many"}], ids=["nothing", "no numbers"])
+def test_a_run_that_tells_nothing_that_counts_has_not_been_heard(world, said):
+    world.jobs = [job(RUN, created=DUE, due=DUE, **complete(at(3)))]
+    world.batch_pods = [batch_pod(RUN, 0, 0, run=said)]
+    world.now = at(3)
+    assert "lastRun" not in told(world)
+    assert world.last.look_again_after <= 1
+
+
 def test_an_image_of_ones_own_may_tell_its_rows_shard_by_shard(world):
     world.jobs = [job(RUN, created=DUE, due=DUE, shards=2, **complete(at(3), 2))]
     world.batch_pods = [batch_pod(RUN, shard, 0, rows=10 + shard, failedRows=shard) for shard in (0, 1)]
@@ -194,6 +203,92 @@ def test_what_became_of_a_run_is_remembered_when_its_job_is_cleaned_up(world):
     world.jobs = []
     assert told(world) == before
     assert len(events(world, "BatchSucceeded")) == 1
+
+
+@pytest.mark.parametrize("how", ["well", "badly"])
+def test_what_became_of_a_run_is_remembered_when_its_pods_go_before_their_job(world, how):
+    """As they do with a spot node that is taken away."""
+    ended = complete(at(3)) if how == "well" else failed(at(3), failedIndexes="1")
+    said = TOTALS if how == "well" else {"reason": "InputUnreadable", "message": "7.parquet is broken"}
+    world.jobs = [job(RUN, created=DUE, due=DUE, **ended)]
+    world.batch_pods = [batch_pod(RUN, 1, 0 if how == "well" else 42, **said)]
+    before, failure = told(world), batch_failed(world)
+    world.batch_pods = []
+    assert told(world) == before
+    assert batch_failed(world) == failure
+    assert len(events(world, "BatchSucceeded", "BatchFailed")) == 1
+
+
+INCOME = {"name": "income", "psi": "0.83", "drifted": True}
+AGE = {"name": "age", "psi": "0.02", "drifted": False}
+
+
+class TestInputs:
+    """How the rows of a run differ from what is usual for the model, in the runner's words."""
+
+    def ends(self, world, run=RUN, since=0, entry="nightly", **inputs):
+        words = {"run": {"rows": 2000, "failedRows": 0, "inputs": inputs} if inputs else {"rows": 2000}}
+        world.jobs.append(job(run, created=at(since), due=DUE, entry=entry, **complete(at(since + 3))))
+        world.batch_pods.append(batch_pod(run, 1, 0, **words))
+        world.look()
+        return {one["name"]: one for one in world.resource["status"]["batchJobs"]}[entry]["lastRun"]
+
+    def told(self, world):
+        found = {one["type"]: one for one in world.resource["status"]["conditions"]}.get("BatchInputDrift")
+        return found and (found["status"], found["reason"], found["message"])
+
+    def test_a_drift_is_told_in_status_in_a_condition_and_in_an_event(self, world):
+        run = self.ends(world, features=6, driftedFeatures=1, worst=[INCOME, AGE], issues=[])
+        assert run["inputs"]["worst"] == [INCOME, AGE]
+        said = f"nightly, {RUN}: 1 of 6 features have drifted: income (PSI 0.83)"
+        assert self.told(world) == ("True", "InputsDrifted", said)
+        assert events(world, "BatchInputDrift") == [("Warning", "BatchInputDrift", said)]
+        world.look()
+        assert len(events(world, "BatchInputDrift")) == 1
+        assert batch_failed(world)[0] == "False"
+
+    def test_of_more_than_are_named_the_others_are_counted(self, world):
+        self.ends(world, features=40, driftedFeatures=7, worst=[INCOME])
+        assert self.told(world)[2].endswith("7 of 40 features have drifted: income (PSI 0.83) and 6 more")
+
+    def test_what_is_broken_is_told_where_nothing_has_drifted(self, world):
+        """A column that is empty has no values that could."""
+        self.ends(world, features=5, worst=[AGE], issues=[{"name": "debt", "kind": "Missing"}])
+        said = f"nightly, {RUN}: something is wrong with debt (Missing)"
+        assert self.told(world) == ("True", "InputsBroken", said)
+        assert events(world, "BatchInputDrift") == [("Warning", "BatchInputDrift", said)]
+
+    def test_the_next_run_that_is_as_usual_ends_it(self, world):
+        self.ends(world, features=6, driftedFeatures=1, worst=[INCOME])
+        self.ends(world, "fraud-nightly-29739615", since=1440, features=6, worst=[AGE])
+        assert self.told(world)[:2] == ("False", "AsExpected")
+        assert len(events(world, "BatchInputDrift")) == 1
+
+    def test_one_entry_that_has_drifted_is_enough(self, world):
+        world.edit(batchJobs=[entry(), entry(name="weekly")])
+        self.ends(world, features=6, driftedFeatures=1, worst=[INCOME])
+        self.ends(world, "fraud-weekly-29739615", since=9, entry="weekly", features=6, worst=[AGE])
+        assert self.told(world)[0] == "True"
+        assert "weekly" not in self.told(world)[2]
+
+    def test_too_few_rows_are_no_all_clear(self, world):
+        self.ends(world, features=0)
+        assert self.told(world)[:2] == ("Unknown", "TooFewRows")
+
+    def test_where_nothing_was_compared_there_is_no_condition(self, world):
+        assert "inputs" not in self.ends(world)
+        assert self.told(world) is None
+
+    def test_words_of_another_form_are_left_out_and_the_counts_kept(self, world):
+        run = self.ends(world, features=6, worst=[{"name": "income"}])
+        assert "inputs" not in run
+        assert run["rows"] == 2000
+
+    def test_a_model_that_answers_nobody_is_told_the_same(self):
+        world = Simulation(spec(serving=None, batchJobs=[entry()]))
+        world.look()
+        self.ends(world, features=6, driftedFeatures=1, worst=[INCOME])
+        assert self.told(world)[0] == "True"
 
 
 def test_a_run_that_was_cancelled_is_told(world):

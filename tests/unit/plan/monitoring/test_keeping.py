@@ -2,6 +2,7 @@
 
 import base64
 import zlib
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,7 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelway.api.observations import value_key
+from modelway.plan.monitoring.answers import usual_answers
 from modelway.plan.monitoring.counting import Mark, Window
+from modelway.plan.monitoring.family import Family
 from modelway.plan.monitoring.keeping import MOST_BYTES, content_of, watch_from
 from modelway.plan.monitoring.packing import Held, packed, unpacked
 from modelway.plan.monitoring.readings import Served
@@ -55,6 +59,16 @@ def test_what_is_read_is_what_was_written():
     assert read.marks["uid-1"].inputs.all().tolist() == MARK.inputs.all().tolist()
     assert (read.last, read.last.inputs.all().tolist()) == (LAST, LAST.inputs.all().tolist())
     assert content_of(read) == content_of(WATCH)
+
+
+def test_what_is_usual_for_scores_is_read_again():
+    scores = np.random.default_rng(1).beta(2, 5, 5000).tolist()
+    bins, features = usual_answers(Counter(map(value_key, scores)), rows=1000)
+    watch = replace(WATCH, bins=bins, answers=Family.of(features))
+    read = watch_from(content_of(watch))
+    assert read is not None
+    assert (read.bins, [one.counts for one in read.answers.usual]) == (bins, [one.counts for one in features])
+    assert content_of(read) == content_of(watch)
 
 
 def test_what_an_older_operator_wrote_has_no_last_window():

@@ -80,6 +80,24 @@ def test_steady_traffic_is_quiet_and_costs_no_write_of_the_status():
     assert story.world.writes.count("status") == before
 
 
+def test_while_hours_of_the_week_are_learnt_the_status_says_until_when_and_is_written_once():
+    story = Story(reference={"seasonality": "HourOfWeek"})
+    begun = story.world.now
+    story.window(times=2)
+    until = (begun + timedelta(weeks=2)).replace(minute=0, second=0, microsecond=0)
+    reference = story.world.status.monitoring.reference
+    assert (reference.source, reference.seasonality.state, reference.seasonality.until) == ("Model", "Learning", until)
+    for kind in ("DataDrift", "PredictionDrift"):
+        assert story.said(kind) in {("False", "AsExpected"), ("Unknown", "Learning")}
+    assert story.world.condition("DataDrift").message == (
+        "the inputs are distributed as usual; what is usual in each hour of the week is being learnt until"
+        f" {until:%Y-%m-%d %H:%M} UTC at least"
+    )
+    before = story.world.writes.count("status")
+    story.window(times=10)
+    assert story.world.writes.count("status") == before
+
+
 def test_a_shifted_feature_is_named_by_the_third_full_window():
     story = Story()
     story.window(times=3)
@@ -240,6 +258,14 @@ def test_an_old_model_is_stale_from_the_moment_that_was_given():
     story.world.look()
     assert story.said("ModelStale") == ("True", "TooOld")
     assert story.world.condition("Ready").status == "True"
+
+
+def test_when_the_model_was_trained_is_told_in_utc_whatever_its_offset():
+    story = Story(maxModelAge="720h")
+    story.world.edit(model__trainingTime="2026-11-20T01:30:00+05:00")
+    story.world.look()
+    told = story.world.condition("ModelStale").message
+    assert told == "trained at 2026-11-19 20:30 UTC; maxModelAge is 720h"
 
 
 def test_too_many_failures_degrade_the_model_until_they_end():

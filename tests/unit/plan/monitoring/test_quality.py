@@ -12,6 +12,7 @@ import pytest
 from modelway.api.monitoring_quality import Quality
 from modelway.plan.measured import PodKey
 from modelway.plan.monitoring import quality as judge
+from modelway.plan.monitoring.quality_state import content_of, state_from
 from modelway.server.feedback_counts import FeedbackCounts
 from modelway.server.receipt import BINARY, VALUE, Prediction, Receipt, class_mark
 
@@ -178,7 +179,7 @@ def test_pods_are_merged_whatever_becomes_of_them():
         read = [pod for name, pod in pods.items() if name != unread]
         state = taken(state, *read, now=now, present={f"uid-{name}" for name in pods})
         if rng.random() < 0.5:
-            state = judge.state_from(orjson.loads(orjson.dumps(judge.content_of(state))))
+            state = state_from(orjson.loads(orjson.dumps(content_of(state))))
         fate = rng.random()
         victim = read[0].name
         if fate < 0.1:
@@ -260,11 +261,11 @@ def test_without_enough_labels_the_accuracy_is_estimated_and_called_so():
 def test_the_written_form_is_bounded():
     state = taken(None, *(Pod(str(number)) for number in range(3)), now=START)
     crowded = {f"uid-{n}": ("epoch", dict.fromkeys(range(10), (10**9,) * 200)) for n in range(20)}
-    written = judge.content_of(replace(state, live=crowded, degraded=True))
+    written = content_of(replace(state, live=crowded, degraded=True))
     assert len(orjson.dumps(written)) < 200_000
-    assert judge.state_from(written).degraded is True
+    assert state_from(written).degraded is True
 
 
 @pytest.mark.parametrize("plain", [None, {}, [], {"of": "x", "seconds": "y"}])
 def test_what_is_no_written_form_is_none(plain):
-    assert judge.state_from(plain) is None
+    assert state_from(plain) is None

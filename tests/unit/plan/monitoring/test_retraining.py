@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from modelway.plan import Refusal
 from modelway.plan.monitoring.retraining_job import job_of
 from modelway.plan.types import JobOrder
-from support.builders import DIGEST, NAME, UID
+from support.builders import DIGEST, NAME, OTHER_DIGEST, UID
 from support.retraining import CRON_JOB, HOUR, Upkeep, cron_job
 
 DAY = timedelta(days=1)
@@ -76,6 +76,20 @@ def test_an_old_model_asks_for_one():
     upkeep.age(days=31)
     assert upkeep.said("ModelStale")[0] == "True"
     assert variables(upkeep.world.jobs[0])["MODELWAY_REASON"] == "ModelStale"
+
+
+def test_the_age_is_that_of_the_model_that_serves_and_not_of_a_candidate_that_was_rejected():
+    upkeep = Upkeep()
+    served = upkeep.world.resource["spec"]["model"]["trainingTime"]
+    stable, newer = upkeep.world.stable, {"trainingTime": "2026-11-21T10:00:00Z", "digest": OTHER_DIGEST}
+    upkeep.world.edit(model=upkeep.world.resource["spec"]["model"] | {"uri": "s3://models/fraud/2/"} | newer)
+    upkeep.settle()
+    upkeep.wait(HOUR)
+    assert (upkeep.world.stable, upkeep.world.candidate) == (stable, None)
+    upkeep.wait(31 * DAY)
+    (job,) = upkeep.world.jobs
+    assert variables(job)["MODELWAY_REASON"] == "ModelStale"
+    assert variables(job)["MODELWAY_WINDOW_START"] == served
 
 
 def test_the_second_time_waits_for_the_end_of_the_cooldown():

@@ -7,14 +7,14 @@ kubeconfig and context as everything else the user types, and is there wherever 
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import orjson
 
 from modelway.api.names import GROUP, LABEL_NAME, PLURAL
-from modelway.cli.rollout.errors import Conflict, Forbidden, KubectlError, NotFound
+from modelway.cli.errors import Conflict, Forbidden, KubectlError, NotFound
 
 _RESOURCE: Final = f"{PLURAL}.{GROUP}"
 _MANAGER: Final = "--field-manager=kubectl-modelway"
@@ -28,6 +28,9 @@ _NOT_INSTALLED: Final = (
     "this cluster knows no ModelDeployments: modelway is not installed there, or another --context is meant"
 )
 
+Where = Mapping[str, str | None]
+"""Namespace, context and kubeconfig, by these names, as the user gave them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kubectl:
@@ -39,7 +42,7 @@ class Kubectl:
     kubeconfig: str | None = None
 
     @classmethod
-    def find(cls, *, namespace: str | None, context: str | None, kubeconfig: str | None) -> "Kubectl":
+    def find(cls, where: Where) -> Self:
         """The kubectl in PATH.
 
         Raises:
@@ -48,7 +51,7 @@ class Kubectl:
         binary = shutil.which("kubectl")
         if binary is None:
             raise KubectlError(_MISSING)
-        return cls(binary, namespace, context, kubeconfig)
+        return cls(binary, where["namespace"], where["context"], where["kubeconfig"])
 
     def get(self, name: str) -> dict[str, Any]:
         """A ModelDeployment as JSON.
@@ -57,8 +60,7 @@ class Kubectl:
             NotFound: there is none of that name.
             KubectlError: the cluster cannot be reached, or says no.
         """
-        obj: dict[str, Any] = orjson.loads(self._run("get", _RESOURCE, name, "--output=json"))
-        return obj
+        return self._one(_RESOURCE, name)
 
     def config_map(self, name: str) -> dict[str, Any]:
         """A ConfigMap as JSON.
@@ -68,16 +70,11 @@ class Kubectl:
             Forbidden: the user may not see ConfigMaps.
             KubectlError: the cluster cannot be reached.
         """
-        obj: dict[str, Any] = orjson.loads(self._run("get", "configmaps", name, "--output=json"))
-        return obj
+        return self._one("configmaps", name)
 
     def revisions(self, name: str) -> list[dict[str, Any]]:
         """The ControllerRevisions of a ModelDeployment."""
-        selector = f"--selector={LABEL_NAME}={name}"
-        items: list[dict[str, Any]] = orjson.loads(
-            self._run("get", "controllerrevisions.apps", selector, "--output=json")
-        )["items"]
-        return items
+        return self._all("controllerrevisions.apps", {LABEL_NAME: name})
 
     def annotate(
         self,
@@ -105,12 +102,29 @@ class Kubectl:
         """
         self._run("patch", _RESOURCE, name, "--type=json", f"--patch={json.dumps(list(operations))}", _MANAGER)
 
-    def _run(self, *arguments: str) -> str:
+    def _one(self, kind: str, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = orjson.loads(self._run("get", kind, name, "--output=json"))
+        return found
+
+    def _all(self, kind: str, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+        selector = ",".join(f"{label}={value}" for label, value in labels.items())
+        told = self._run("get", kind, f"--selector={selector}", "--output=json")
+        found: list[dict[str, Any]] = orjson.loads(told)["items"]
+        return found
+
+    def _answered(self, pod: Mapping[str, Any], port: int, path: str) -> str:
+        """What a pod answers, by way of the API server."""
+        of = pod["metadata"]
+        return self._run("get", f"--raw=/api/v1/namespaces/{of['namespace']}/pods/{of['name']}:{port}/proxy{path}")
+
+    def _options(self) -> list[str]:
         given = {"namespace": self.namespace, "context": self.context, "kubeconfig": self.kubeconfig}
-        options = [f"--{option}={value}" for option, value in given.items() if value is not None]
+        return [f"--{option}={value}" for option, value in given.items() if value is not None]
+
+    def _run(self, *arguments: str) -> str:
         try:
             done = subprocess.run(  # noqa: S603 - no shell, and the options are kubectl's own
-                [self.binary, *arguments, *options, f"--request-timeout={_SECONDS}s"],
+                [self.binary, *arguments, *self._options(), f"--request-timeout={_SECONDS}s"],
                 capture_output=True,
                 text=True,
                 check=False,

@@ -1,19 +1,19 @@
-"""How `modelway rollout` says no. Every error is told in one message and ends with the exit code 2."""
+"""How the commands about a cluster say no. Every error is told in one message and ends with the exit code 2."""
 
 import click
 
 
-class RolloutError(click.ClickException):
+class CommandError(click.ClickException):
     """Told to the user as it is."""
 
     exit_code = 2
 
 
-class Refused(RolloutError):
+class Refused(CommandError):
     """What was asked for makes no sense now; the message says what to do instead."""
 
 
-class KubectlError(RolloutError):
+class KubectlError(CommandError):
     """kubectl is missing, or said no: the message is its own."""
 
 
