@@ -9,6 +9,9 @@ from modelway.server.errors import InvalidInputError, RequestError
 from modelway.server.service import Parse
 
 _JSON: Final = b"application/json"
+_OCTETS: Final = b"application/octet-stream"
+_OF_PROGRAMS: Final = {"v1": frozenset({_JSON}), "v2": frozenset({_JSON, _OCTETS})}
+"""What most clients say, to the letter; other ways to say it are read by `_is_json`."""
 _LENGTH: Final = v2.LENGTH_HEADER.encode()
 # What clients send who name no type: `curl -d`, and `fetch` with a text.
 _UNSAID: Final = frozenset({b"", b"application/x-www-form-urlencoded", b"text/plain"})
@@ -32,7 +35,7 @@ def parser(protocol: str, headers: Iterable[tuple[bytes, bytes]]) -> Parse:
                 f"content-encoding {_shown(value)} is not known here; send the body as it is",
                 headers={"accept-encoding": "identity"},  # as RFC 9110 asks, 12.5.3
             )
-    if content_type != _JSON and not _is_json(content_type, protocol):
+    if content_type not in _OF_PROGRAMS[protocol] and not _is_json(content_type, protocol):
         return csv_rows.parse
     if protocol == "v1":
         return v1.parse
@@ -53,7 +56,7 @@ def _is_json(content_type: bytes, protocol: str) -> bool:
             raise RequestError(415, f"charset {_shown(value)} is not known here; send UTF-8")
     if media in _UNSAID or media == _JSON or (media.startswith(b"application/") and media.endswith(b"+json")):
         return True
-    if protocol == "v2" and media == b"application/octet-stream":
+    if protocol == "v2" and media == _OCTETS:
         return True
     if protocol == "v1" and media == b"text/csv":
         return False

@@ -7,12 +7,12 @@ would hold the interpreter for up to 5 ms where a slice holds it for a quarter.
 
 A row costs one to two microseconds for 30 features, which is nothing beside a request of its own and much beside a
 large one. What is usual can be told from some thousands of rows, so there is a rate beyond which requests are left out,
-and what waits is bounded too; what was left out is counted. Used from one event loop.
+and what waits is bounded too; what was left out is counted. A busy server leaves out most of its requests, so that is
+made cheap. Used from one event loop.
 """
 
 import asyncio
 import random
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from math import inf
@@ -41,13 +41,12 @@ class InputObserver:
         share: of the requests that are looked at.
         rate: rows a second that are counted; two seconds of it may come at once.
         chance: gives numbers from 0 to below 1.
-        clock: gives seconds.
 
     """
 
     __slots__ = (
-        "_chance", "_clock", "_counts", "_is_due", "_last", "_layout", "_left", "_rate", "_region", "_share", "_slice",
-        "_waiting", "_waiting_rows",
+        "_chance", "_counts", "_is_due", "_layout", "_most", "_region", "_seconds", "_share", "_skipped", "_slice",
+        "_spent", "_waiting", "_waiting_rows",
     )  # fmt: skip
 
     def __init__(
@@ -58,21 +57,20 @@ class InputObserver:
         share: float = 1.0,
         rate: float = inf,
         chance: Callable[[], float] = random.random,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._layout = layout
         self._region = region
         self._share = share
         self._chance = chance
-        self._rate = rate
-        self._clock = clock
-        self._left = rate * _BURST  # rows that may still be counted
-        self._last = clock()
+        self._seconds = 1.0 / rate  # that a row takes at this rate
+        self._spent = -inf  # when all the rows taken so far would be done at this rate
         self._counts = np.asarray(region.counts)[: layout.size]  # the same memory
         width = max(len(layout.counted), 1)
         self._slice = min(max(_VALUES // width, 1), _MOST_ROWS)
+        self._most = _MOST_WAITING // width if layout.counted else -1
         self._waiting: deque[tuple[Mapping[str, Array], int, int]] = deque()
         self._waiting_rows = 0
+        self._skipped = 0
         self._is_due = False
         if region.fields[MARK] not in {0, layout.mark}:
             # The worker before this one found another reference: its counts must not be read as this one's.
@@ -81,15 +79,18 @@ class InputObserver:
                 region.fields[field] = 0
         region.fields[MARK] = layout.mark
 
-    def take(self, batch: Batch) -> None:
-        """A request was answered."""
-        if not self._counts.size or (self._share < 1.0 and self._chance() >= self._share):
+    def take(self, batch: Batch, now: float) -> None:
+        """A request that came at `now`, in seconds of any clock that never goes back far, was answered.
+
+        The last request within the rate may take more than is left of it.
+        """
+        if self._share < 1.0 and self._chance() >= self._share:
             return
         rows = batch.rows
-        if not self._may_count() or (self._waiting_rows + rows) * len(self._layout.counted) > _MOST_WAITING:
-            self._region.fields[SKIPPED] += rows
+        if self._spent >= now + _BURST or self._waiting_rows + rows > self._most:
+            self._skipped += rows
             return
-        self._left -= rows
+        self._spent = max(self._spent, now) + rows * self._seconds
         self._waiting.append((batch.tensors, 0, rows))
         self._waiting_rows += rows
         if self._waiting_rows >= self._slice and not self._is_due:
@@ -102,16 +103,11 @@ class InputObserver:
 
     def settle(self) -> None:
         """Count what has waited for others to come; more than a slice of it has its turns already."""
+        if self._counts.size:
+            self._region.fields[SKIPPED] += self._skipped
+        self._skipped = 0
         if self._waiting and not self._is_due:
             self._count()
-
-    def _may_count(self) -> bool:
-        """Whether there is something left of the rate; the last request may take more than that."""
-        if self._left <= 0:
-            now = self._clock()
-            self._left = min(self._left + (now - self._last) * self._rate, self._rate * _BURST)
-            self._last = now
-        return self._left > 0
 
     def _turn(self) -> None:
         self._count()

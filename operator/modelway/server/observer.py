@@ -1,9 +1,9 @@
 """Counts what was answered, behind the answers: some dozens at a time.
 
 To look at an answer in the middle of its request costs several times what it costs to look at dozens together, as
-arrays and with all that is needed in the processor's caches. So the answers to requests of one row are put aside until
-there are enough of them, a second is over (`worker`), or somebody asks for the counts. Large ones do not wait: they
-must not add up to much memory. Used from one event loop.
+arrays and with all that is needed in the processor's caches. So answers are put aside until there are enough of them, a
+second is over (`worker`), or somebody asks for the counts. Large ones do not wait: they must not add up to much memory.
+Of an answer to many rows the first is looked at. Used from one event loop.
 """
 
 from collections import Counter
@@ -18,9 +18,9 @@ from modelway.server.answers import Region
 from modelway.server.sighting import Look
 from modelway.server.tensors import Array
 
-_ENOUGH: Final = 64
+_ENOUGH: Final = 256
 _WORTH: Final = 8  # fewer are looked at one by one
-_SMALL_BODY: Final = 16 * 1024  # bytes of an answer that may wait
+_SMALL_BODY: Final = 8192  # bytes of an answer that may wait
 _BORDERS: Final = np.array(BORDERS)
 
 _Given = tuple[Mapping[str, Array], bytes | None]
@@ -56,7 +56,7 @@ class Observer:
             size: of the answer's body in bytes.
 
         """
-        if rows != 1 or size > _SMALL_BODY:
+        if not rows or size > _SMALL_BODY:
             self._counts.count(self._look(outputs, wanted), pair)
             return
         waiting = self._waiting
@@ -80,7 +80,7 @@ class Observer:
         try:
             labels, scores = self._look.together([outputs for outputs, _ in group], wanted)
             by_label = Counter(labels)
-        except (TypeError, ValueError):  # other than one row, other shapes, labels that are no keys
+        except (IndexError, TypeError, ValueError):  # no rows, other shapes, labels that are no keys
             return False
         if None in by_label:
             return False

@@ -234,7 +234,7 @@ class Service:
         if self._observer is not None:
             self._observer.take(outputs, batch.wanted, pair, rows, len(answer.body))
         if self._inputs is not None:
-            self._inputs.take(batch)
+            self._inputs.take(batch, start)
         return self._done(protocol, start, answer)
 
     def _done(self, protocol: str, start: float, answer: Answer) -> Answer:

@@ -67,22 +67,23 @@ class Look:
     def together(
         self, answers: Sequence[Mapping[str, Array]], wanted: Sequence[str]
     ) -> tuple[list[Any], NDArray[np.float64] | None]:
-        """The same for several answers of one row each: labels, none at all or one each, and scores, likewise.
+        """The same for several answers: labels, none at all or one each, and scores, likewise.
 
         Raises:
-            ValueError: they have other than one row, or other shapes than each other.
+            IndexError: an output has no rows.
+            ValueError: they have other shapes than each other.
         """
         labels: list[Any] = []
         if self._label in wanted:
-            labels = [outputs[self._label].item() for outputs in answers]
+            labels = [outputs[self._label].item(0) for outputs in answers]
         name = next((name for name in self._scores if name in wanted), None)
         if name is None:
             return labels, None
-        rows = np.concatenate([outputs[name] for outputs in answers])
+        rows = np.concatenate([outputs[name][:1] for outputs in answers])
         if rows.dtype.kind not in _NUMBERS:
             return labels, None
         if len(rows) != len(answers):
-            raise ValueError("not one row each")
+            raise IndexError("an output without rows")
         labels, scores, _ = self._of_rows(rows, labels)
         return labels, scores.astype(np.float64)
 

@@ -186,18 +186,19 @@ async def test_rows_beyond_what_may_wait_are_told():
     observer = InputObserver(layout, shared.region(0))
     rows = np.zeros((800_000, 3), dtype=np.float32)
     for _ in range(3):
-        observer.take(Batch({"x": rows}, len(rows), ()))
+        observer.take(Batch({"x": rows}, len(rows), ()), 0.0)
+    observer.settle()
     assert shared.region(0).fields[SKIPPED] == 2 * 800_000
 
 
 async def test_beyond_the_rate_rows_are_left_out_and_told():
     shared, now = Inputs(), 100.0
-    observer = InputObserver(lay_out(MODEL, Signature.of(MODEL), USUAL), shared.region(0), rate=10.0, clock=lambda: now)
+    observer = InputObserver(lay_out(MODEL, Signature.of(MODEL), USUAL), shared.region(0), rate=10.0)
     rows = np.zeros((15, 3), dtype=np.float32)
     seen = []
     for seconds in (0.0, 0.0, 0.0, 1.0, 1.0):  # 20 rows at once, then 10 a second; after 30 of them 10 are owed
         now += seconds
-        observer.take(Batch({"x": rows}, 15, ()))
+        observer.take(Batch({"x": rows}, 15, ()), now)
         observer.settle()
         seen.append(shared.region(0).fields[ROWS])
     assert seen == [15, 30, 30, 30, 45]
@@ -210,12 +211,12 @@ async def test_workers_are_added_up(tmp_path):
     values = RNG.normal(size=(100, 3))
     for worker, part in ((0, values[:30]), (1, values[30:])):
         observer = InputObserver(layout, shared.region(worker))
-        observer.take(Batch({"x": part}, len(part), ()))
+        observer.take(Batch({"x": part}, len(part), ()), 0.0)
         observer.settle()
     merged = np.sum([np.asarray(region.counts)[: layout.size] for region in shared.regions()], axis=0)
     alone = Inputs()
     observer = InputObserver(layout, alone.region(0))
-    observer.take(Batch({"x": values}, 100, ()))
+    observer.take(Batch({"x": values}, 100, ()), 0.0)
     observer.settle()
     assert merged.tolist() == np.asarray(alone.region(0).counts)[: layout.size].tolist()
 
@@ -225,7 +226,7 @@ async def test_a_worker_that_replaces_another_counts_on_unless_the_reference_cha
     layout = lay_out(MODEL, Signature.of(MODEL), USUAL)
     for rows, of in ((10, layout), (20, layout), (5, lay_out(MODEL, Signature.of(MODEL), None))):
         observer = InputObserver(of, shared.region(0))
-        observer.take(Batch({"x": np.ones((rows, 3))}, rows, ()))
+        observer.take(Batch({"x": np.ones((rows, 3))}, rows, ()), 0.0)
         observer.settle()
         begin = of.counted[0].begin
         seen = cell_counts(np.asarray(shared.region(0).counts)[begin : of.counted[0].end]).sum()

@@ -43,6 +43,24 @@ def test_scores_and_the_classes_they_tell(rows):
 
 
 @settings(max_examples=40)
+@given(st.lists(st.lists(st.tuples(st.integers(0, 5), NUMBERS), max_size=4), max_size=30))
+def test_the_first_of_several_rows_is_looked_at(answers_of_rows):
+    specs = [TensorSpec("label", "INT64", (-1,)), TensorSpec("odds", "FP64", (-1, 2))]
+    answers = [
+        {
+            "label": np.array([label for label, _ in rows], dtype=np.int64),
+            "odds": np.array([[0.5, score] for _, score in rows]).reshape(-1, 2),
+        }
+        for rows in answers_of_rows
+    ]
+    counts, _ = same(specs, answers)
+    firsts = [rows[0][0] for rows in answers_of_rows if rows]
+    assert {key: count for key, count in counts.items() if key.startswith("class:")} == {
+        f"class:{label}": firsts.count(label) for label in set(firsts)
+    }
+
+
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.text(max_size=3) | st.none() | st.just("long" * 30), st.booleans(), NUMBERS), max_size=150)
 )
