@@ -1,6 +1,5 @@
 """The main job in steps, each on the running cluster; what does not hold ends the demo with an error."""
 
-import argparse
 import json
 import sys
 import time
@@ -177,31 +176,26 @@ class Demo:
         return stable
 
 
-def main() -> int:
-    argparse.ArgumentParser(prog="make demo", description=__doc__).parse_args()
-
-    def play(stage: Stage) -> None:
-        Demo(stage).play()
-        rollouts = rollout.Rollouts(stage, rollout.SHORT)
-        rollouts.play()
-        rollouts.report()
-        drift.Drift(stage).play_short()
-        nights.Nights(stage).play()
-        stage.report(
-            (
-                f"kubectl -n {NAMESPACE} get mdep",
-                f"kubectl -n {NAMESPACE} describe mdep iris",
-                f"kubectl -n {NAMESPACE} get events --field-selector reason=Promoted",
-                f"kubectl -n {NAMESPACE} port-forward service/iris 8080:80 &",
-                "curl localhost:8080/v1/models/iris:predict -d '{\"instances\": [[5.1, 3.5, 1.4, 0.2]]}'",
-                *drift.COMMANDS[:1],
-                f"modelway batch status credit --namespace {NAMESPACE}",
-                *rollout.COMMANDS,
-            )
+def play(stage: Stage) -> None:
+    Demo(stage).play()
+    rollouts = rollout.Rollouts(stage, rollout.SHORT)
+    rollouts.play()
+    rollouts.report()
+    drift.Drift(stage).play_short()
+    nights.Nights(stage).play()
+    stage.report(
+        (
+            f"kubectl -n {NAMESPACE} get mdep",
+            f"kubectl -n {NAMESPACE} describe mdep iris",
+            f"kubectl -n {NAMESPACE} get events --field-selector reason=Promoted",
+            f"kubectl -n {NAMESPACE} port-forward service/iris 8080:80 &",
+            "curl localhost:8080/v1/models/iris:predict -d '{\"instances\": [[5.1, 3.5, 1.4, 0.2]]}'",
+            *drift.COMMANDS[:1],
+            f"modelway batch status credit --namespace {NAMESPACE}",
+            *rollout.COMMANDS,
         )
-
-    return perform(play)
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(perform("demo", __doc__, play))

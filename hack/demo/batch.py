@@ -4,7 +4,6 @@ The answers must be those that the model gives online; a second run must find ev
 half-way must change no byte; and a schedule must fire by itself.
 """
 
-import argparse
 import io
 import json
 import ssl
@@ -253,15 +252,10 @@ COMMANDS: Final = (
 )
 
 
-def main() -> int:
-    argparse.ArgumentParser(prog="make demo-batch", description=__doc__).parse_args()
-
-    def play(stage: Stage) -> None:
-        Batch(stage).play()
-        stage.report(COMMANDS)
-
-    return perform(play)
+def play(stage: Stage) -> None:
+    Batch(stage).play()
+    stage.report(COMMANDS)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(perform("demo-batch", __doc__, play))

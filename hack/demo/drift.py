@@ -6,7 +6,6 @@ when all is well again every condition must clear. `Ready` has to stay true thro
 of five minutes where nothing else is asked for.
 """
 
-import argparse
 import json
 import sys
 import threading
@@ -274,15 +273,10 @@ COMMANDS: Final = (
 )
 
 
-def main() -> int:
-    argparse.ArgumentParser(prog="make demo-drift", description=__doc__).parse_args()
-
-    def play(stage: Stage) -> None:
-        Drift(stage).play()
-        stage.report(COMMANDS)
-
-    return perform(play)
+def play(stage: Stage) -> None:
+    Drift(stage).play()
+    stage.report(COMMANDS)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(perform("demo-drift", __doc__, play))

@@ -5,7 +5,6 @@ a one may not have had more requests than its weights allowed, look by look, nor
 known to. The versions are made by examples/fraud/train.py, which tells what they are.
 """
 
-import argparse
 import json
 import math
 import sys
@@ -254,17 +253,12 @@ def _share_of_unknown_countries(rows: list[list[float]]) -> float:
     return sum(int(row[_COUNTRY]) == _UNKNOWN_COUNTRY for row in rows) / len(rows)
 
 
-def main() -> int:
-    argparse.ArgumentParser(prog="make demo-rollout", description=__doc__).parse_args()
-
-    def play(stage: Stage) -> None:
-        stage.step("make an empty namespace", stage.fresh_namespace)
-        rollouts = Rollouts(stage, VERSIONS)
-        rollouts.play()
-        rollouts.report()
-        stage.report(COMMANDS)
-
-    return perform(play)
+def play(stage: Stage) -> None:
+    stage.step("make an empty namespace", stage.fresh_namespace)
+    rollouts = Rollouts(stage, VERSIONS)
+    rollouts.play()
+    rollouts.report()
+    stage.report(COMMANDS)
 
 
 COMMANDS: Final = (
@@ -275,4 +269,4 @@ COMMANDS: Final = (
 )
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(perform("demo-rollout", __doc__, play))

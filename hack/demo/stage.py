@@ -1,5 +1,6 @@
 """What the demos share: numbered steps that are told as they happen, a place on the cluster, models in S3."""
 
+import argparse
 import subprocess
 import sys
 import time
@@ -101,8 +102,15 @@ class Stage:
         self.kubectl.run("patch", "mdep", name, "--type=merge", f"--patch={patch}")
 
 
-def perform(play: Callable[[Stage], None]) -> int:
-    """Play a demo on the running cluster; gives the exit code. What does not hold ends it with an error."""
+def perform(target: str, story: str | None, play: Callable[[Stage], None]) -> int:
+    """What `make <target>` does: play a demo on the running cluster; gives the exit code.
+
+    Args:
+        target: of the Makefile.
+        story: what --help tells of it.
+        play: the demo. What does not hold ends it with an error.
+    """
+    argparse.ArgumentParser(prog=f"make {target}", description=story).parse_args()
     try:
         play(Stage(read_environment()))
     except FileNotFoundError as error:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
+from modelway.api.conditions import MODEL_HEALTH
 from modelway.api.resource import ModelDeployment
 from modelway.controller.monitoring_metrics import MonitoringMetrics
 from modelway.kube.store import Owner
@@ -20,6 +21,7 @@ from modelway.plan.monitoring.watch import Watch
 from modelway.stats.drift import Streak
 from modelway.stats.drift_cells import Cells
 from modelway.stats.drift_reference import Feature
+from support.batch_jobs import compared
 from support.builders import NAMESPACE, model_deployment, spec
 from support.prometheus import RunningPrometheus, prometheus, scraped_process
 from support.rollouts import condition
@@ -31,15 +33,6 @@ ALERTS = {
 PANELS = {
     one["title"]: one["targets"][0]["expr"] for one in json.loads((FILES / "dashboard.json").read_text())["panels"]
 }
-KINDS = (
-    "DataDrift",
-    "PredictionDrift",
-    "DataQualityIssue",
-    "PerformanceDegraded",
-    "ModelStale",
-    "Degraded",
-    "RetrainingFailed",
-)
 SLO = {"errorRate": "1%"}
 AGE = Feature("age", Cells(edges=(1.0,), lowest=0, highest=2), (5, 5))
 NOW = datetime.now(UTC)
@@ -68,10 +61,12 @@ def told() -> bytes:
             spec(monitoring={"slo": SLO}),
             status={
                 "stable": {"revision": "6f1c2a9b"},
-                "conditions": [condition(kind, status) for kind in KINDS],
+                "conditions": [condition(kind, status) for kind in sorted(MODEL_HEALTH)],
+                "batchJobs": [compared("nightly", income="0.83")],
             },
         )
-        metrics.saw(Owner(NAMESPACE, name), ModelDeployment.parse(raw), watch, Collected())
+        resource = ModelDeployment.parse(raw)
+        metrics.saw(Owner(NAMESPACE, name), resource.spec, resource.status, watch, Collected())
     return generate_latest(registry)
 
 

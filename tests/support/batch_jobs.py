@@ -14,7 +14,7 @@ from modelway.api.names import (
     child_labels,
 )
 from modelway.plan import Object, Settings
-from support.builders import NAME, NAMESPACE, SETTINGS, container, ended
+from support.builders import NAME, NAMESPACE, SETTINGS, container, ended, stamp
 from support.simulation import Simulation
 
 SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
@@ -32,6 +32,14 @@ def entry(**fields: Any) -> Object:
     } | fields
 
 
+def compared(entry: str, **psi: str) -> Object:
+    """An entry of `status.batchJobs` whose last run has compared these features, the worst first."""
+    worst = [{"name": name, "psi": figure, "drifted": float(figure) > 0.1} for name, figure in psi.items()]
+    inputs = {"features": len(worst), "driftedFeatures": sum(one["drifted"] for one in worst), "worst": worst}
+    run = {"job": f"{NAME}-{entry}-1", "result": "Succeeded", "shards": 1, "inputs": inputs}
+    return {"name": entry, "cronJob": f"{NAME}-{entry}", "lastRun": run}
+
+
 def scoring(*entries: Object, settings: Settings = SETTINGS) -> Simulation:
     """A model that serves and has settled, and has now been given batch jobs."""
     world = Simulation(settings=settings)
@@ -39,10 +47,6 @@ def scoring(*entries: Object, settings: Settings = SETTINGS) -> Simulation:
     world.edit(batchJobs=list(entries))
     world.look()
     return world
-
-
-def stamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def job(

@@ -19,7 +19,7 @@ class ComparedInput(Model):
     name: _FeatureName
     """Name of the feature, or its number where `spec.monitoring.features` hides names."""
 
-    psi: Annotated[str, Field(max_length=16)]
+    psi: Annotated[str, Field(max_length=16, pattern=r"^[0-9]+([.][0-9]+)?$")]
     """Corrected population stability index against the model's reference: 0.1 is moderate, 0.25 large."""
 
     drifted: bool = False

@@ -6,6 +6,7 @@ A reason stands here once; it is also the event's reason and the metric's label.
 """
 
 from enum import StrEnum
+from typing import Final
 
 
 class Condition(StrEnum):
@@ -46,6 +47,21 @@ class Condition(StrEnum):
     """The answers miss `spec.monitoring.slo`."""
     RETRAINING_FAILED = "RetrainingFailed"
     """The last Job of `spec.monitoring.onDegraded` has failed, or none can be made. There while that is given."""
+
+
+MODEL_HEALTH: Final = frozenset(
+    {
+        Condition.BATCH_INPUT_DRIFT,
+        Condition.DATA_DRIFT,
+        Condition.PREDICTION_DRIFT,
+        Condition.DATA_QUALITY_ISSUE,
+        Condition.PERFORMANCE_DEGRADED,
+        Condition.MODEL_STALE,
+        Condition.DEGRADED,
+        Condition.RETRAINING_FAILED,
+    }
+)
+"""Those that tell how well a model does: they are metrics of the operator, and sinks hear of them."""
 
 
 class Reason(StrEnum):

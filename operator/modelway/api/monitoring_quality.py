@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import ConfigDict, Field
 
 from modelway.api.base import Model, Rule, list_map, rules
+from modelway.api.names import FEEDBACK_FIELDS
 from modelway.api.units import Duration
 
 DEFAULT_QUALITY_WINDOW: Final = "1h"
@@ -25,7 +26,7 @@ class Slice(Model):
     model_config = ConfigDict(
         json_schema_extra=rules(
             Rule(
-                "!(self.name in ['id', 'row', 'label', 'value', 'slices'])",
+                f"!(self.name in {list(FEEDBACK_FIELDS)})",
                 "labels have a column of that name already; call it otherwise",
                 field=".name",
             ),

@@ -97,6 +97,9 @@ MANAGED_SELECTOR: Final = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
 HEADER_PAIR: Final = "x-modelway-pair"
 """On both copies of a request that the router mirrors: its answer is remembered, to be compared with the other's."""
 
+FEEDBACK_FIELDS: Final = ("id", "row", "label", "value", "slices")
+"""What a label has that is sent to the model server. No slice is called so, as in CSV both are columns."""
+
 CONTAINER_FETCH: Final = "fetch-model"
 CONTAINER_SERVER: Final = "model-server"
 CONTAINER_ROUTER: Final = "envoy"

@@ -162,10 +162,8 @@ class Spec(Model):
 
     @property
     def observe(self) -> Observe | None:
-        """Where rows and predictions are, where an image of the user's own is observed."""
-        if self.monitoring is None or self.serving_given is None or self.serving.container is None:
-            return None
-        return self.monitoring.observe
+        """Where rows and predictions are in what an image of the user's own is asked and answers."""
+        return self.monitoring.observe if self.monitoring is not None else None
 
     @property
     def serves(self) -> bool:

@@ -6,7 +6,7 @@ Every process goes the same way: load the model, follow the plan or make it, sco
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import structlog
 
@@ -34,7 +34,7 @@ from modelway.batch.sql.source import SqlInput, SqlSource
 from modelway.batch.store import Place, open_place
 from modelway.batch.text import TextSource
 from modelway.server.code import Code
-from modelway.server.loading import load
+from modelway.server.loading import Loaded, load
 from modelway.server.options import ServerOptions
 
 _log = structlog.get_logger()
@@ -144,52 +144,99 @@ def _run(
 def _prepared(
     settings: Settings, model: ModelOptions, input_: Input, output: Place, threads: int, meter: Meter | None
 ) -> Run:
-    identity = {"digest": digest.of_path(model.folder).value}
-    loaded = load(
-        ServerOptions(
-            model_dir=model.folder,
-            name="batch",
-            version=model.version,
-            format=model.format,
-            code=model.code,
-            allowed_globals=model.allowed_globals,
-            max_rows=max(BLOCK_ROWS, settings.rows_per_batch),
+    setup = _Setup.of(settings, model, input_, output)
+    plan = setup.plan()
+    planning.check(plan, model=setup.identity, settings=settings.deciding(), shards=settings.shards, output=output)
+    _check_since(input_, output, plan)
+    scorer, inputs = setup.scorer(plan), Inputs.of(setup.loaded, setup.binding, settings.rule)
+    setup.parts.check(scorer.schema(), is_new=False)
+    return Run(plan, output, setup.parts, setup.source, scorer, threads, inputs, meter)
+
+
+@dataclass(frozen=True, slots=True)
+class _Setup:
+    """What a process works with, whichever plan it follows.
+
+    Args:
+        settings: what is asked for.
+        input_: what is read.
+        output: the folder.
+        identity: digest and version of the model.
+        loaded: the model.
+        binding: which column is which input of it.
+        source: reads the input.
+        parts: where the answers go.
+
+    """
+
+    settings: Settings
+    input_: Input
+    output: Place
+    identity: dict[str, str]
+    loaded: Loaded
+    binding: Binding
+    source: Source
+    parts: Parts
+
+    @classmethod
+    def of(cls, settings: Settings, model: ModelOptions, input_: Input, output: Place) -> Self:
+        identity = {"digest": digest.of_path(model.folder).value}
+        loaded = load(
+            ServerOptions(
+                model_dir=model.folder,
+                name="batch",
+                version=model.version,
+                format=model.format,
+                code=model.code,
+                allowed_globals=model.allowed_globals,
+                max_rows=max(BLOCK_ROWS, settings.rows_per_batch),
+            )
         )
-    )
-    identity["version"] = loaded.version or ""
-    binding = bind(loaded.signature, settings)
-    source, parts = source_of(settings, input_, binding), _parts(settings, output)
-    inputs = Inputs.of(loaded, binding, settings.rule)
+        identity["version"] = loaded.version or ""
+        binding = bind(loaded.signature, settings)
+        source, parts = source_of(settings, input_, binding), _parts(settings, output)
+        return cls(settings, input_, output, identity, loaded, binding, source, parts)
 
-    def prepared(plan: Plan) -> Run:
-        read = source.schema(plan.files[0])
-        form, rows = settings.output_format, settings.rows_per_batch
-        scorer = Scorer.of(loaded, binding, rows=rows, model=identity, form=form, read=read)
-        return Run(plan, output, parts, source, scorer, threads, inputs, meter)
+    def plan(self) -> Plan:
+        """The plan that is there, or a new one. Of two that begin at once both follow one."""
+        if (there := planning.read(self.output)) is not None:
+            return there
+        try:
+            return self._begun()
+        except BatchError as error:
+            # What is there may be of a run that began a moment ago: then its plan is there as well.
+            if error.reason is Reason.OUTPUT_NOT_EMPTY and (there := planning.read(self.output)) is not None:
+                return there
+            raise
 
-    def begun() -> Plan:
-        made = prepared(_made(settings, identity, input_, output, source))
-        parts.check(made.scorer.schema(), is_new=True)
-        plan = planning.settle(output, made.plan)
-        if not output.store.exclusive:
+    def scorer(self, plan: Plan) -> Scorer:
+        """The model, given the columns that the first file has. Raises BatchError."""
+        read = self.source.schema(plan.files[0])
+        form, rows = self.settings.output_format, self.settings.rows_per_batch
+        return Scorer.of(self.loaded, self.binding, rows=rows, model=self.identity, form=form, read=read)
+
+    def _begun(self) -> Plan:
+        """A new plan, or that of whoever was quicker; written only when it is known that it can be done."""
+        made = self._made()
+        self.parts.check(self.scorer(made).schema(), is_new=True)
+        plan = planning.settle(self.output, made)
+        if not self.output.store.exclusive:
             _log.warning("store_has_no_conditional_put", consequence="two runs that begin at once may both fail")
         _log.info("planned", plan=plan.hash, files=len(plan.files), shards=len(plan.shards))
         return plan
 
-    plan = planning.read(output)
-    if plan is None:
-        try:
-            plan = begun()
-        except BatchError as error:
-            # What is there may be of a run that began a moment ago: then its plan is there as well.
-            plan = planning.read(output) if error.reason is Reason.OUTPUT_NOT_EMPTY else None
-            if plan is None:
-                raise
-    planning.check(plan, model=identity, settings=settings.deciding(), shards=settings.shards, output=output)
-    _check_since(input_, output, plan)
-    run = prepared(plan)
-    parts.check(run.scorer.schema(), is_new=False)
-    return run
+    def _made(self) -> Plan:
+        parts = self.output.store.list(self.output.prefix + "part-")
+        if parts:
+            raise BatchError(
+                Reason.OUTPUT_NOT_EMPTY,
+                f"{self.output} holds {len(parts)} parts and no {planning.NAME}; name another output folder, or remove "
+                "that one",
+            )
+        shards = self.settings.shards
+        files = tuple(self.input_.find(shards))
+        pieces = cut(self.source.units(files, shards), shards)
+        return Plan(self.identity, self.settings.deciding(), files, pieces)
 
 
 def _input(settings: Settings) -> Input:
@@ -217,17 +264,6 @@ def source_of(settings: Settings, input_: Input, binding: Binding) -> Source:
     if settings.input_format is Format.PARQUET:
         return ParquetSource(input_.place.store, binding, rows)
     return TextSource(input_.place.store, binding, settings.input_format, settings.split_lines)
-
-
-def _made(settings: Settings, model: dict[str, str], input_: Input, output: Place, source: Source) -> Plan:
-    parts = output.store.list(output.prefix + "part-")
-    if parts:
-        raise BatchError(
-            Reason.OUTPUT_NOT_EMPTY,
-            f"{output} holds {len(parts)} parts and no {planning.NAME}; name another output folder, or remove that one",
-        )
-    files = tuple(input_.find(settings.shards))
-    return Plan(model, settings.deciding(), files, cut(source.units(files, settings.shards), settings.shards))
 
 
 def _check_since(input_: Input, output: Place, plan: Plan) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from modelway.api.names import FEEDBACK_FIELDS
+
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|us|µs|ns|h|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _SIZE = re.compile(r"(\d+)(Ki|Mi|Gi|k|M|G)?B?")
-_TAKEN = ("id", "row", "label", "value", "slices")
 _BYTES = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
@@ -85,7 +86,7 @@ class Slices(click.ParamType[Mapping[str, tuple[str, ...]]]):
         if not isinstance(found, dict):
             self.fail('expected an object of lists, such as {"country": ["DE", "FR"]}', param, ctx)
         for name, values in found.items():
-            if name in _TAKEN:
+            if name in FEEDBACK_FIELDS:
                 self.fail(f"{name}: labels have a column of that name already; call the slice otherwise", param, ctx)
             if not isinstance(values, list) or not all(isinstance(one, str) and one for one in values):
                 self.fail(f"{name}: expected a list of texts", param, ctx)

@@ -1,10 +1,10 @@
-"""Health of the models that are monitored, as metrics: what drifts, how old a model is, how fast a budget is spent.
+"""Health of models, as metrics: what drifts, online and in batch runs, how old a model is, how fast a budget is spent.
 
 Told by the reconciler after each look, asked by `/metrics`; as for rollouts, series are made when somebody asks. Of a
 model at most `MOST_FEATURES` features have a series of their own, those that have moved most.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -14,8 +14,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from modelway.api.batch_status import BatchJobStatus
+from modelway.api.conditions import MODEL_HEALTH
 from modelway.api.monitoring import DEFAULT_WINDOW, Monitoring
-from modelway.api.resource import ModelDeployment
+from modelway.api.spec import Spec
+from modelway.api.status import Status
 from modelway.api.units import seconds
 from modelway.kube.store import Owner
 from modelway.plan.monitoring import quality_slices
@@ -26,17 +29,6 @@ from modelway.plan.monitoring.watch import Watch
 
 MOST_FEATURES: Final = 20
 _OWNER: Final = ("namespace", "name", "revision")
-_CONDITIONS: Final = frozenset(
-    {
-        "DataDrift",
-        "PredictionDrift",
-        "DataQualityIssue",
-        "ModelStale",
-        "Degraded",
-        "PerformanceDegraded",
-        "RetrainingFailed",
-    }
-)
 _STATUS: Final = {"True": 1.0, "False": 0.0, "Unknown": -1.0}
 
 
@@ -44,7 +36,8 @@ _STATUS: Final = {"True": 1.0, "False": 0.0, "Unknown": -1.0}
 class _Told:
     revision: str
     given: Monitoring
-    conditions: dict[str, str]
+    conditions: Mapping[str, str]
+    batches: tuple[BatchJobStatus, ...]
     watch: Watch | None
     names: tuple[str, ...]
     trained_at: datetime | None
@@ -60,25 +53,25 @@ class MonitoringMetrics(Collector):
         self._clock = clock
         registry.register(self)
 
-    def saw(self, owner: Owner, resource: ModelDeployment, watch: Watch | None, collected: Collected) -> None:
-        """Take in how a model is; `resource` has the status of the look before."""
-        given, stable = resource.spec.monitoring, resource.status.stable
-        if given is None or stable is None:
+    def saw(self, owner: Owner, spec: Spec, status: Status, watch: Watch | None, collected: Collected) -> None:
+        """Take in how a model is. Batch runs are told of where nothing is monitored, too."""
+        conditions = {one.type: one.status for one in status.conditions if one.type in MODEL_HEALTH}
+        if status.stable is None or (spec.monitoring is None and not conditions):
             self.forget(owner)
             return
         layout = collected.layouts.get(watch.layout) if watch is not None else None
-        model = resource.spec.model
         self._told[owner] = _Told(
-            stable.revision,
-            given,
-            {one.type: one.status for one in resource.status.conditions if one.type in _CONDITIONS},
+            status.stable.revision,
+            spec.monitoring or Monitoring(),
+            conditions,
+            status.batch_jobs,
             watch,
             layout.names if layout is not None else (),
-            watch.trained_at if watch is not None else model.training_time if model is not None else None,
+            watch.trained_at if watch is not None else _trained_at(spec),
         )
 
     def forget(self, owner: Owner) -> None:
-        """The ModelDeployment is gone, or no longer monitored."""
+        """The ModelDeployment is gone, or there is nothing to tell of it."""
         self._told.pop(owner, None)
 
     def collect(self) -> Iterator[Metric]:
@@ -115,7 +108,23 @@ class MonitoringMetrics(Collector):
             gaps.add_metric(labels, watch.gaps)
             for metric, name, value, figure in _sliced(told, watch, self._clock()):
                 slices.add_metric([*labels, metric, name, value], figure)
-        yield from (age, state, drift, drifted, burn, closed, window, rows, slices, gaps)
+        yield from (age, state, drift, drifted, self._batch_drift(), burn, closed, window, rows, slices, gaps)
+
+    def _batch_drift(self) -> Metric:
+        """Of the inputs that status names; it has numbers in their place where names are to be hidden."""
+        psi = _gauge(
+            "batch_drift_psi", "Corrected PSI of the last run of a batch job; the 5 largest.", "batch_job", "feature"
+        )
+        for owner, told in self._told.items():
+            for job in told.batches:
+                inputs = job.last_run.inputs if job.last_run is not None else None
+                for one in inputs.worst if inputs is not None else ():
+                    psi.add_metric([*owner, told.revision, job.name, one.name], float(one.psi))
+        return psi
+
+
+def _trained_at(spec: Spec) -> datetime | None:
+    return spec.model.training_time if spec.monitoring is not None and spec.model is not None else None
 
 
 def _moved(told: _Told, watch: Watch) -> list[tuple[str, float]]:

@@ -139,7 +139,8 @@ class Reconciler:
         self._metrics.saw(owner, decision.status.rollout, decision.ledger)
         memory.watch = decision.watch
         self._collector.follow(owner, decision.watching)
-        self._monitoring.saw(owner, resource, decision.watch, self._collector.collected(owner))
+        # What is to be written, and not what was: a status that is written is no reason for another look.
+        self._monitoring.saw(owner, resource.spec, decision.status, decision.watch, self._collector.collected(owner))
         refusals = await self._applier.carry_out(owner, resource.metadata.uid, decision)
         memory.records = tuple(packed(child.body) for child in decision.children if child.kind == CONTROLLER_REVISION)
         job_refusal = await self._retrainer.carry_out(owner, resource.metadata.uid, decision.job_order)

@@ -100,7 +100,7 @@ class Counting:
             return
         rows, self._waiting, self._waiting_bytes = self._waiting, [], 0
         if rows and self.layout.counted:
-            self._inputs.take(Batch(columns.tensors(rows, self.layout), len(rows), ()))
+            self._inputs.take(Batch(columns.tensors(rows, self.layout), len(rows), ()), self._clock())
         self._inputs.settle()
 
     def _read(self, exchange: Exchange) -> None:

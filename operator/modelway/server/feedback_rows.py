@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import orjson
 
+from modelway.api.names import FEEDBACK_FIELDS
 from modelway.server.arrays import describe
 from modelway.server.errors import InvalidInputError, RequestError
 from modelway.server.feedback_counts import Truth
@@ -31,7 +32,6 @@ LONGEST_SLICE: Final = 64
 """Characters of a slice's name, and of its value."""
 MOST_SLICES: Final = 8
 """Of one row."""
-_KEYS: Final = ("id", "row", "label", "value", "slices")
 _COLUMNS: Final = ("id", "row", "label", "value")
 _JSON: Final = frozenset({b"", b"application/json", b"application/x-www-form-urlencoded", b"text/plain"})
 _LINES: Final = frozenset({b"application/x-ndjson", b"application/jsonl", b"application/json-lines"})
@@ -133,8 +133,8 @@ def _object(row: object, where: str) -> SentLabel:
         raise InvalidInputError(f"{where}: expected an object with an id and a label or a value, found {describe(row)}")
     place = f"{where}." if where else ""
     for key in row:
-        if key not in _KEYS:
-            raise InvalidInputError(f"{place}{key[:80]}: is not known here; a row has {', '.join(_KEYS)}")
+        if key not in FEEDBACK_FIELDS:
+            raise InvalidInputError(f"{place}{key[:80]}: is not known here; a row has {', '.join(FEEDBACK_FIELDS)}")
     if ("label" in row) is ("value" in row):
         found = "both" if "label" in row else "neither"
         raise InvalidInputError(f'{where or "the object"}: has {found} of "label" and "value"; give one of them')

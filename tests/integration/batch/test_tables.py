@@ -179,7 +179,9 @@ def test_a_success_that_was_taken_away_comes_again_and_no_row_twice(world):
     code, log = world.run()
     assert code == 0, log
     assert world.answers() == expected()
-    assert world.server.sql("SELECT key FROM scores.modelway_batch WHERE key LIKE '%/_SUCCESS'").count(world.output) == 1
+    assert (
+        world.server.sql("SELECT key FROM scores.modelway_batch WHERE key LIKE '%/_SUCCESS'").count(world.output) == 1
+    )
 
     world.server.sql(f"DELETE FROM {world.output} WHERE true")
     world.server.sql(f"DELETE FROM scores.modelway_batch WHERE starts_with(key, '{world.output}/')")

@@ -303,7 +303,9 @@ def test_alerts_and_the_dashboard_are_there_when_they_are_asked_for(helm, everyt
     rule = helm.one("PrometheusRule", **everything)
     assert rule["metadata"]["labels"]["release"] == "prometheus"
     (group,) = rule["spec"]["groups"]
-    assert {"ModelDataDrift", "ModelStale", "ModelNotMonitored"} <= {one["alert"] for one in group["rules"]}
+    assert {"ModelDataDrift", "ModelBatchInputDrift", "ModelStale", "ModelNotMonitored"} <= {
+        one["alert"] for one in group["rules"]
+    }
     board = helm.one("ConfigMap", **everything)
     assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert json.loads(board["data"]["modelway-models.json"])["title"] == "modelway: health of models"

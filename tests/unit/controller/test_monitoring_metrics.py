@@ -16,6 +16,7 @@ from modelway.plan.monitoring.watch import Watch
 from modelway.stats.drift import Streak
 from modelway.stats.drift_cells import Cells
 from modelway.stats.drift_reference import Feature
+from support.batch_jobs import compared
 from support.builders import NAME, NAMESPACE, NOW, model_deployment, spec
 from support.rollouts import condition
 
@@ -55,7 +56,8 @@ def told():
             ],
         }
         raw = model_deployment(spec(monitoring=monitoring), status=status)
-        metrics.saw(OWNER, ModelDeployment.parse(raw), watch, collected)
+        resource = ModelDeployment.parse(raw)
+        metrics.saw(OWNER, resource.spec, resource.status, watch, collected)
         lines = generate_latest(registry).decode().splitlines()
         return {key: float(value) for key, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
 
@@ -117,7 +119,7 @@ def test_a_model_that_is_gone_leaves_nothing():
     registry = CollectorRegistry()
     metrics = MonitoringMetrics(registry)
     resource = ModelDeployment.parse(model_deployment(spec(monitoring={}), status={"stable": {"revision": "6f1c2a9b"}}))
-    metrics.saw(OWNER, resource, WATCH, COLLECTED)
+    metrics.saw(OWNER, resource.spec, resource.status, WATCH, COLLECTED)
     metrics.forget(OWNER)
     assert b"6f1c2a9b" not in generate_latest(registry)
 
@@ -125,8 +127,29 @@ def test_a_model_that_is_gone_leaves_nothing():
 def test_nothing_is_told_of_a_model_that_is_not_monitored():
     registry = CollectorRegistry()
     metrics = MonitoringMetrics(registry)
-    metrics.saw(OWNER, ModelDeployment.parse(model_deployment()), None, Collected())
+    resource = ModelDeployment.parse(model_deployment(status={"stable": {"revision": "6f1c2a9b"}}))
+    metrics.saw(OWNER, resource.spec, resource.status, None, Collected())
     assert b"namespace=" not in generate_latest(registry)
+
+
+def test_batch_runs_are_told_of_where_nothing_is_monitored():
+    registry = CollectorRegistry()
+    metrics = MonitoringMetrics(registry, clock=lambda: NOW)
+    status = {
+        "stable": {"revision": "6f1c2a9b"},
+        "conditions": [condition("BatchInputDrift", "True"), condition("BatchFailed", "False")],
+        "batchJobs": [compared("nightly", income="0.83", age="0.02"), compared("weekly", income="0.01")],
+    }
+    given = spec(model__trainingTime="2026-01-01T00:00:00Z")
+    resource = ModelDeployment.parse(model_deployment(given, status=status))
+    metrics.saw(OWNER, resource.spec, resource.status, None, Collected())
+    lines = [line for line in generate_latest(registry).decode().splitlines() if line[0] != "#"]
+    assert lines == [
+        f'modelway_monitoring_condition{{condition="BatchInputDrift",{LABELS}}} 1.0',
+        f'modelway_monitoring_batch_drift_psi{{batch_job="nightly",feature="income",{LABELS}}} 0.83',
+        f'modelway_monitoring_batch_drift_psi{{batch_job="nightly",feature="age",{LABELS}}} 0.02',
+        f'modelway_monitoring_batch_drift_psi{{batch_job="weekly",feature="income",{LABELS}}} 0.01',
+    ]
 
 
 def test_an_age_is_told_before_the_first_window(told):

@@ -14,6 +14,7 @@ from modelway.controller.rollout_metrics import RolloutMetrics
 from modelway.kube.errors import Conflict, Invalid, Unavailable
 from modelway.kube.recorder import Recorder
 from modelway.kube.store import Owner, Store
+from support.batch_jobs import batch_pod, complete, entry, job
 from support.builders import NAME, NAMESPACE, NOW, SETTINGS, model_deployment, spec
 from support.fake_cluster import FakeCluster
 from support.retraining import cron_job
@@ -280,6 +281,24 @@ async def test_a_model_that_is_monitored_is_told_of_and_costs_nothing_at_rest():
     assert stage.condition("Degraded")["status"] == "Unknown"
     assert 'modelway_monitoring_condition{condition="DataDrift"' in generate_latest(stage.registry).decode()
     assert await stage.look() == []
+
+
+async def test_a_drift_of_a_batch_run_is_a_metric_from_the_look_that_finds_it():
+    """Nothing else may happen until the next night, and the status that is written brings no other look."""
+    stage = Stage(spec(serving=None, batchJobs=[entry()]))
+    stage.listen()
+    await stage.look()
+    worst = {"name": "income", "psi": "0.83", "drifted": True}
+    inputs = {"features": 1, "driftedFeatures": 1, "worst": [worst], "issues": []}
+    stage.cluster.put({"apiVersion": "batch/v1", "kind": "Job"} | job("run", created=NOW, **complete(NOW)))
+    pod = batch_pod("run", 0, 0, run={"rows": 2000, "failedRows": 0, "inputs": inputs})
+    stage.cluster.put({"apiVersion": "v1", "kind": "Pod"} | pod)
+    stage.listen()
+    await stage.look()
+    assert stage.condition("BatchInputDrift")["status"] == "True"
+    told = generate_latest(stage.registry).decode()
+    assert 'modelway_monitoring_condition{condition="BatchInputDrift"' in told
+    assert 'modelway_monitoring_batch_drift_psi{batch_job="nightly",feature="income"' in told
 
 
 class TestRetraining:

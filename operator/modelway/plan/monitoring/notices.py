@@ -7,7 +7,7 @@ value of a row, and no name of a feature where names are hidden.
 import hashlib
 from typing import Final
 
-from modelway.api.conditions import Condition
+from modelway.api.conditions import MODEL_HEALTH
 from modelway.api.names import API_VERSION, PLURAL
 from modelway.api.resource import ModelDeployment
 from modelway.api.status import Status, StatusCondition
@@ -15,18 +15,6 @@ from modelway.api.units import rfc3339
 from modelway.plan.types import Notice, Object
 
 TYPE: Final = "dev.modelway.condition.changed.v1"
-_TOLD: Final = frozenset(
-    {
-        Condition.BATCH_INPUT_DRIFT,
-        Condition.DATA_DRIFT,
-        Condition.PREDICTION_DRIFT,
-        Condition.DATA_QUALITY_ISSUE,
-        Condition.PERFORMANCE_DEGRADED,
-        Condition.MODEL_STALE,
-        Condition.DEGRADED,
-        Condition.RETRAINING_FAILED,
-    }
-)
 
 
 def notices(resource: ModelDeployment, status: Status) -> tuple[Notice, ...]:
@@ -35,7 +23,7 @@ def notices(resource: ModelDeployment, status: Status) -> tuple[Notice, ...]:
     if given is None or given.sink is None:
         return ()
     before = {one.type: one.status for one in resource.status.conditions}
-    changed = [one for one in status.conditions if one.type in _TOLD and one.status != before.get(one.type)]
+    changed = [one for one in status.conditions if one.type in MODEL_HEALTH and one.status != before.get(one.type)]
     return tuple(Notice(given.sink.url, _event(resource, status, one, before.get(one.type))) for one in changed)
 
 

@@ -11,8 +11,8 @@ from modelway.cli import main
 from modelway.cli.batch import running
 from modelway.cli.errors import NotFound
 from modelway.plan import ChildKey
-from support.batch_jobs import batch_pod, complete, entry, failed, scoring, stamp
-from support.builders import NAME
+from support.batch_jobs import batch_pod, complete, entry, failed, scoring
+from support.builders import NAME, stamp
 
 BEGAN = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

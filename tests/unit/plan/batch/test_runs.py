@@ -279,8 +279,9 @@ class TestInputs:
         assert "inputs" not in self.ends(world)
         assert self.told(world) is None
 
-    def test_words_of_another_form_are_left_out_and_the_counts_kept(self, world):
-        run = self.ends(world, features=6, worst=[{"name": "income"}])
+    @pytest.mark.parametrize("worst", [{"name": "income"}, INCOME | {"psi": "much"}], ids=["no figure", "no number"])
+    def test_words_of_another_form_are_left_out_and_the_counts_kept(self, world, worst):
+        run = self.ends(world, features=6, worst=[worst])
         assert "inputs" not in run
         assert run["rows"] == 2000
 
