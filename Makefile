@@ -96,6 +96,7 @@ test-integration: venv ## the operator against a real control plane with simulat
 	@$(PYTEST) -n 2 --dist loadfile tests/integration
 
 .PHONY: test-e2e
+test-e2e: HELM_ARGS = --set 'sinkHosts={*.svc.cluster.local}'
 test-e2e: venv cluster images install ## real pods, requests and S3 on the local cluster
 	@$(LOCAL) binaries contour >/dev/null
 	@$(PYTEST) -n 2 --dist loadfile tests/e2e

@@ -17,10 +17,44 @@ NAMES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 WINDOW = 15
 ROWS = 600
 """Of a window that is full."""
+RECEIVER = """
+import http.server, sys
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        print(self.rfile.read(int(self.headers["content-length"])).decode(), flush=True)
+        self.send_response(202)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+http.server.ThreadingHTTPServer(("", 8080), Receiver).serve_forever()
+"""
 
 
 @pytest.fixture(scope="module")
-def watched(kubectl: Kubectl, bucket: Bucket, onnx_bytes: bytes, usual: np.ndarray) -> str:
+def receiver(kubectl: Kubectl, environment: dict[str, str]) -> str:
+    """Where events are posted to; its log has one a line."""
+    labels = {"app": "receiver"}
+    container = {
+        "name": "receiver",
+        "image": environment["OPERATOR_IMAGE"],
+        "command": ["python3", "-c", RECEIVER],
+        "readinessProbe": {"tcpSocket": {"port": 8080}},
+    }
+    metadata = {"name": "receiver", "labels": labels}
+    kubectl.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}})
+    ports = [{"port": 80, "targetPort": 8080}]
+    kubectl.apply(
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"selector": labels, "ports": ports}}
+    )
+    kubectl.run("wait", "pod/receiver", "--for=condition=Ready", "--timeout=120s")
+    return f"http://receiver.{kubectl.namespace}.svc.cluster.local/events"
+
+
+@pytest.fixture(scope="module")
+def watched(kubectl: Kubectl, bucket: Bucket, onnx_bytes: bytes, usual: np.ndarray, receiver: str) -> str:
     """A model that tells what is usual, and is monitored; its first round of readings is over."""
     described = {
         "format": "onnx",
@@ -36,6 +70,7 @@ def watched(kubectl: Kubectl, bucket: Bucket, onnx_bytes: bytes, usual: np.ndarr
         "minRows": 100,
         "slo": {"errorRate": "1%"},
         "reference": rhythm,
+        "sink": {"url": receiver},
     }
     kubectl.apply(resource)
     wait_until_serving(kubectl, NAME, version="1")
@@ -110,6 +145,24 @@ def test_a_shifted_feature_is_told_by_its_name_and_the_model_stays_ready(
     assert "petal_length (PSI" in condition(kubectl, watched, "DataDrift")["message"]
     assert condition(kubectl, watched, "Ready")["status"] == "True"
     assert condition(kubectl, watched, "Degraded")["status"] == "False"
+
+
+def test_what_has_changed_was_posted_to_the_sink(kubectl: Kubectl, watched: str) -> None:
+    """After the test above."""
+
+    def posted() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in kubectl.run("logs", "receiver").splitlines()]
+
+    def told() -> list[dict[str, Any]]:
+        return [event for event in posted() if (event["subject"], event["data"]["status"]) == ("DataDrift", "True")]
+
+    [event] = waited(kubectl, "DataDrift is posted", told)
+    assert event["type"] == "dev.modelway.condition.changed.v1"
+    assert event["source"].endswith(f"/namespaces/{kubectl.namespace}/modeldeployments/{watched}")
+    assert "petal_length (PSI" in event["data"]["message"]
+    events = posted()
+    assert next(one for one in events if one["subject"] == "DataDrift")["data"]["status"] != "True"
+    assert len({one["id"] for one in events}) == len(events)
 
 
 def test_what_is_no_longer_monitored_leaves_nothing(kubectl: Kubectl, watched: str) -> None:
