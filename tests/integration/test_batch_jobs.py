@@ -10,6 +10,7 @@ from modelway.api.kinds import CRON_JOB, DEPLOYMENT, EVENT, JOB, MODEL_DEPLOYMEN
 from modelway.api.names import cron_job_name
 from modelway.cli.batch import manual
 from support.batch_jobs import entry
+from support.builders import stamp
 from support.cluster import Refused, spec_of
 
 COLUMN = "the input has no column amount; it has id, day"
@@ -54,7 +55,7 @@ def pods_of(namespace, job):
 
 def end(namespace, pod, code, **words):
     """What a kubelet would say of a pod whose container has ended."""
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = stamp(datetime.now(UTC))
     ended = {"exitCode": code, "reason": "Completed" if code == 0 else "Error", "startedAt": now, "finishedAt": now}
     state = {"terminated": ended | ({"message": json.dumps(words)} if words else {})}
     told = {"name": "batch", "state": state, "image": "a", "imageID": "a", "restartCount": 0, "ready": False}
@@ -163,8 +164,8 @@ def test_what_is_wrong_is_refused_with_its_field(namespace, fields, field, words
     [
         ({"batchJobs": []}, "spec.serving", "something must be done with the model"),
         ({"model": None}, "spec.model", "required"),
-        ({"rollout": {"steps": [{"name": "half", "weight": 50}]}}, "spec.rollout", "a rollout is of serving"),
-        ({"traffic": {"router": "Service"}}, "spec.traffic", "traffic is of serving"),
+        ({"rollout": {"steps": [{"name": "half", "weight": 50}]}}, "spec.rollout", "only of serving"),
+        ({"traffic": {"router": "Service"}}, "spec.traffic", "only of serving"),
     ],
     ids=["nothing to do", "no model", "a rollout of nothing", "traffic to nothing"],
 )

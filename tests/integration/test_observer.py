@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 
+from modelway.api.observations import value_key
 from modelway.controller.observed import Observed
 from modelway.plan.measured import PodKey
 from modelway.plan.monitoring.readings import WatchedPod, Watching
@@ -23,7 +24,7 @@ from modelway.profiling.profiles import profile
 from modelway.stats.drift_cells import counted
 from support.builders import NOW
 from support.envoy import Envoy, backend, upstream
-from support.ports import free_port
+from support.ports import free_ports
 from support.server_process import ENVIRON, server_process
 
 pytestmark = pytest.mark.timeout(180)
@@ -72,10 +73,9 @@ def envoy(tmp_path):
 @asynccontextmanager
 async def observed(envoy, server, *arguments, revision=A, split=None):
     """An Envoy before `server`, and an observer of what it answers."""
-    grpc_port = free_port()
-    given = ("--name=fraud", f"--revision={revision}", f"--grpc-port={grpc_port}", *arguments)
+    given = ("--name=fraud", f"--revision={revision}", "--grpc-port=0", *arguments)
     with server_process(*given, command="observe") as observer:
-        envoy.observer = (grpc_port, observer.port)
+        envoy.observer = (observer.wait_for_event("observing")["grpc_port"], observer.port)
         envoy.give(split or Split(seen(server, revision)))
         async with envoy:
             yield observer
@@ -184,18 +184,18 @@ async def test_a_get_and_a_path_of_the_observer_are_not_shown(envoy, described):
         await until_told(envoy, observer, rows=1, skipped=0)
 
 
-async def some_of(server):
-    return len(server.asked) >= 150
-
-
 # Each body is large enough that what nobody takes off fills the buffers of the connection to the observer.
 LARGE = [{"instances": [[1.0, 2.0, "x" * 200_000]]}] * 400
 
 
 async def harmed(envoy, server, observer, harm):
     """Ask while the observer is harmed, and after it."""
+
+    async def is_under_way():
+        return len(server.asked) >= 150 and (await told(envoy, observer))["rows"]
+
     going = asyncio.create_task(ask_all(envoy, LARGE))
-    await envoy.until(lambda: some_of(server), "some of them are answered")
+    await envoy.until(is_under_way, "some of them are answered, and the observer has counted some")
     observer.process.send_signal(harm)
     assert await going == [200] * len(LARGE)
     assert await ask_all(envoy, LARGE) == [200] * len(LARGE)
@@ -212,16 +212,17 @@ async def test_no_request_fails_when_the_observer_is_stuck_and_it_goes_on_where_
         observer.process.send_signal(signal.SIGCONT)
         before = (await told(envoy, observer))["rows"]
 
-        async def goes_on():
-            await ask_all(envoy, [{"instances": [[1.0, 2.0, "Oslo"]]}])
-            return (await told(envoy, observer))["rows"] > before
+        async def goes_on():  # which what was still on its way to it cannot say: that has another score
+            await ask_all(envoy, [{"instances": [[50.0, 2.0, "Oslo"]]}])
+            return value_key(0.5) in (await told(envoy, observer, "answers"))["answers"]
 
         await envoy.until(goes_on, "the observer counts again")
+        assert (await told(envoy, observer))["rows"] > before
 
 
 async def test_no_request_fails_where_there_is_no_observer(envoy):
     async with upstream("a", scored) as server:
-        envoy.observer = (free_port(), free_port())
+        envoy.observer = tuple(free_ports(2))
         envoy.give(Split(seen(server)))
         async with envoy:
             assert await ask_all(envoy, LARGE[:20]) == [200] * 20

@@ -43,6 +43,11 @@ def spec(**fields: Any) -> Object:
     return changed(base, {path.replace("__", "."): value for path, value in fields.items()})
 
 
+def stamp(moment: datetime) -> str:
+    """A moment in UTC as Kubernetes writes it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def model_deployment(given: Object | None = None, *, status: Object | None = None, **metadata: Any) -> Object:
     """A ModelDeployment as the API server would give it."""
     return {

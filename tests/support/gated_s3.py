@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from hack.local.ports import free_ports
+
 from support.s3 import ACCESS_KEY, SECRET_KEY, binary
 
 _PART = re.compile(rb"^PUT /\S*/part-[0-9a-f]{12}-(\d{5})\S* ")
@@ -35,9 +37,7 @@ class GatedS3:
         self._address = address
         self._listener = socket.create_server((address, 0), backlog=256)
         self.port: int = self._listener.getsockname()[1]
-        with socket.socket() as probe:
-            probe.bind((address, 0))
-            self._inner: int = probe.getsockname()[1]
+        (self._inner,) = free_ports(address, 1)
         self._process: subprocess.Popen[bytes] | None = None
         self._changed = threading.Condition()
         self._holds: Callable[[int], bool] = lambda _shard: False

@@ -125,7 +125,7 @@ class Model:
         given = parsed(self.object()).spec.monitoring
         assert given is not None
         present = {one.pod.pod.uid for one in self.servers}
-        return Round(found, self.now, present, None, given, STABLE)
+        return Round(found, self.now, present, None, given, STABLE, given.quality)
 
 
 def documents(server: Server, usual: dict[str, int] | None = None) -> dict[str, Any]:

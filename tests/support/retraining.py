@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from modelway.plan import Object
-from support.builders import DIGEST, NAMESPACE, spec
+from support.builders import DIGEST, NAMESPACE, spec, stamp
 from support.monitored import Server, collected, layout_of_model, pod, usual_rows
 from support.simulation import Simulation
 
@@ -92,7 +92,7 @@ class Upkeep:
         """A minute later, the spec says that the model was trained so many days ago."""
         self.world.now += timedelta(minutes=1)
         moment = self.world.now - timedelta(days=days)
-        self.world.edit(model__trainingTime=moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        self.world.edit(model__trainingTime=stamp(moment))
         self.look()
 
     def replace(self) -> None:

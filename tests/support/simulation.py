@@ -25,7 +25,7 @@ from modelway.plan.rollout.ledger import Ledger
 from modelway.plan.routing.live import annotation
 from modelway.plan.types import JobOrder, Notice, Touch
 from support import builders
-from support.builders import DIGEST, NAME, NOW, SETTINGS, changed
+from support.builders import DIGEST, NAME, NOW, SETTINGS, changed, stamp
 
 
 class Killed(Exception):
@@ -179,7 +179,7 @@ class Simulation:
         wanted = child.body | {"metadata": dict(child.body["metadata"])}
         if live is None:
             self._write(f"create {child.kind.name} {child.key.name}")
-            made = self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+            made = stamp(self.now)
             wanted["metadata"] |= {"uid": f"uid-{next(self._serial)}", "generation": 1, "creationTimestamp": made}
             if child.kind == DEPLOYMENT:
                 wanted["spec"] = wanted["spec"] | {"replicas": 1 if child.replicas is None else child.replicas}
@@ -282,7 +282,7 @@ class Simulation:
         found = self.artifacts[next(one for one in arguments if one.startswith("--uri=")).removeprefix("--uri=")]
         pin = self.pin_of(pod["metadata"]["labels"][LABEL_REVISION])
         if pin in {None, found}:
-            status = builders.fetched(found, at=self.now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+            status = builders.fetched(found, at=stamp(self.now))
         else:
             told = builders.words(reason="DigestMismatch", message=f"found {found}, pinned to {pin}")
             status = builders.fetching(builders.ended(1, message=told))

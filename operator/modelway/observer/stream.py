@@ -11,10 +11,9 @@ from typing import Any, Final
 import grpc
 from grpc import aio
 
-from modelway.artifacts.errors import ModelError
-from modelway.artifacts.reasons import Reason
 from modelway.observer import ext_proc_pb2 as pb
 from modelway.observer.exchange import Exchange, Room
+from modelway.server.rpc.port import opened
 
 SERVICE: Final = "envoy.service.ext_proc.v3.ExternalProcessor"
 _AT_ONCE: Final = 1024
@@ -40,16 +39,11 @@ async def listening(
         ModelError: the port cannot be opened.
 
     """
-    server = aio.server(maximum_concurrent_rpcs=_AT_ONCE)
+    server, bound = opened(host, port, at_once=_AT_ONCE)
     handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
         _process(most_bytes, on_exchange), request_deserializer=pb.ProcessingRequest.FromString
     )
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Process": handler}),))
-    name = f"[{host}]" if ":" in host else host
-    try:
-        bound = server.add_insecure_port(f"{name}:{port}")
-    except RuntimeError as error:
-        raise ModelError(Reason.LISTEN_FAILED, f"cannot listen on {host} port {port} for gRPC") from error
     await server.start()
     try:
         yield bound

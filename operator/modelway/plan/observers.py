@@ -7,7 +7,6 @@ do, but one that says whom they observe.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Final
 
 from modelway.api.kinds import DEPLOYMENT, NETWORK_POLICY, SERVICE
@@ -26,13 +25,10 @@ from modelway.api.resource import ModelDeployment
 from modelway.plan.children import owned
 from modelway.plan.failures import troubles
 from modelway.plan.fetching import fetch_container, model_mounts, model_volumes
-from modelway.plan.measured import PodKey
-from modelway.plan.monitoring.readings import WatchedPod
 from modelway.plan.pods import DRAIN_SECONDS, HTTP_PORT
 from modelway.plan.restricted import container_security, pod_security
 from modelway.plan.revisions import Revision
 from modelway.plan.routing.children import router_selector
-from modelway.plan.routing.live import is_ready
 from modelway.plan.routing.observing import OBSERVER_PORT, READY_PATH
 from modelway.plan.types import Child, Object, Settings
 
@@ -41,28 +37,15 @@ _FROM_TEMPLATE: Final = ("serviceAccountName", "imagePullSecrets", "priorityClas
 """What the observer's pod has as the model's: it fetches the same model, from the same places."""
 
 
-def observer_children(resource: ModelDeployment, revision: Revision, settings: Settings) -> list[Child]:
-    """All that the observer of `revision` consists of; nothing where none is asked for."""
-    observe = resource.spec.observe
-    if observe is None:
-        return []
+def observer_children(
+    resource: ModelDeployment, revision: Revision, observe: Observe, settings: Settings
+) -> list[Child]:
+    """All that the observer of `revision` consists of."""
     return [
         _deployment(resource, revision, observe, settings),
         _service(resource, revision),
         _network_policy(resource, revision, settings),
     ]
-
-
-def observer_pods(pods: Iterable[Object], revision: str) -> frozenset[WatchedPod]:
-    """The observers of `revision` that tell their counts, and those that may still be telling them."""
-    found = set()
-    for pod in pods:
-        metadata, address = pod["metadata"], pod.get("status", {}).get("podIP")
-        is_ending = bool(metadata.get("deletionTimestamp"))
-        if metadata["labels"].get(LABEL_OBSERVES) == revision and address and (is_ending or is_ready(pod)):
-            created_at = datetime.fromisoformat(metadata["creationTimestamp"]).astimezone(UTC)
-            found.add(WatchedPod(PodKey.of(pod), address, revision, created_at, is_ending))
-    return frozenset(found)
 
 
 def observer_trouble(pods: Iterable[Object], revision: str) -> str:

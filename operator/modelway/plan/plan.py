@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from modelway.api.observing import Observe
 from modelway.api.resource import ModelDeployment
 from modelway.api.status import Status
 from modelway.plan import children
@@ -25,7 +26,7 @@ from modelway.plan.monitoring.notices import notices
 from modelway.plan.monitoring.retraining import retraining
 from modelway.plan.observers import observer_children
 from modelway.plan.pods import DRAIN_SECONDS, pod_template
-from modelway.plan.revisions import Revision, known_revisions, wanted_revision
+from modelway.plan.revisions import Revision, known_revisions, observe_of, wanted_revision
 from modelway.plan.roles import Roles, last_promotion
 from modelway.plan.rollout.commands import Commands
 from modelway.plan.rollout.decide import decide, position
@@ -81,11 +82,12 @@ def plan(observed: Observed, *, settings: Settings, now: datetime) -> Plan:
     split = _split(observed, roles, known)
     routing = route(observed, split, serves_already=roles.stable is not None, settings=settings)
     batch = scoring(observed, scoring_revision(observed, roles.stable, known), settings=settings, now=now)
-    monitored = monitor(observed, roles.stable, wanted, routed=routing.to_routers, now=now)
+    observe = _observe(resource, roles, routing)
+    monitored = monitor(observed, roles.stable, wanted, observe=observe, routed=routing.to_routers, now=now)
     marked = markers(observed, now)
     desired = (
         *desired_children(observed, roles, known, routing, drained=drained is None and routing.is_live),
-        *_observers(observed, roles, routing, settings),
+        *_observer(resource, roles, observe, settings),
         *batch.children,
         *_remembered(resource, monitored),
         *marked,
@@ -179,11 +181,15 @@ def _divided(
     )
 
 
-def _observers(observed: Observed, roles: Roles, routing: Routing, settings: Settings) -> list[Child]:
-    """What counts the requests of the revision that serves, where routers show them."""
-    if roles.stable is None or not routing.to_routers:
+def _observe(resource: ModelDeployment, roles: Roles, routing: Routing) -> Observe | None:
+    """How the revision that serves is observed; None where it is not, and as long as no router shows its requests."""
+    return observe_of(resource, roles.stable) if roles.stable is not None and routing.to_routers else None
+
+
+def _observer(resource: ModelDeployment, roles: Roles, observe: Observe | None, settings: Settings) -> list[Child]:
+    if roles.stable is None or observe is None:
         return []
-    return observer_children(observed.resource, roles.stable, settings)
+    return observer_children(resource, roles.stable, observe, settings)
 
 
 def _decisions_of(status: Status) -> tuple[object, ...]:

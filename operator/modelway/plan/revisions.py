@@ -20,6 +20,8 @@ from modelway.api.names import (
     LABEL_REVISION,
     PIN_KEY,
 )
+from modelway.api.observing import Observe
+from modelway.api.resource import ModelDeployment
 from modelway.api.spec import Spec
 from modelway.plan.canonical import digest_of, without_empty
 from modelway.plan.types import Object, Observed
@@ -102,6 +104,13 @@ class Revision:
     def _model(self) -> Mapping[str, Any]:
         model: Mapping[str, Any] = self.spec.get("model", {})
         return model
+
+
+def observe_of(resource: ModelDeployment, revision: Revision) -> Observe | None:
+    """How `revision` is observed; None where it is not. Our own server counts by itself, whatever the spec asks for by
+    now of the revision that is to follow.
+    """
+    return None if revision.has_own_server else resource.spec.observe
 
 
 def resolved_spec(spec: Spec) -> dict[str, Any]:

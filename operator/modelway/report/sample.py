@@ -70,7 +70,7 @@ def _window(facts: Facts, layout: Layout | None) -> Sample | None:
     asked = timedelta(seconds=seconds(facts.given.window or DEFAULT_WINDOW))
     hour = hour_of(facts.given, watch.closed_at - asked, watch.closed_at)
     season = watch.inputs.season if watch.inputs is not None else None
-    is_by_hour = hour is not None and season is not None and bool(season.seasonal)
+    is_by_hour = season is not None and season.tells(hour)
     beside = ", beside what is usual in that hour of the week" if is_by_hour else ""
     return Sample(
         f"the last window that had requests, which ended at {watch.closed_at.strftime(_MOMENT)}{beside}",

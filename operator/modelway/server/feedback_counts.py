@@ -7,14 +7,14 @@ for which no label can come any more are dropped. Used from one event loop.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelway.server.receipt import BINARY, SEVERAL, VALUE, Prediction, Receipt, class_mark, class_name
 from modelway.stats.quality import LARGEST, UNIT, bin_of, loss_of, whole
-from modelway.stats.quality_counts import HORIZON, OTHER, SLICED, Place, SlicePlace, age_of
+from modelway.stats.quality_counts import HORIZON, KEPT, OTHER, Place, SlicePlace, age_of
 
 MOST_ENTRIES: Final = 2**18
 """Numbers that are counted one by one, in all places together."""
@@ -65,6 +65,47 @@ class _Cell:
         return told
 
 
+_P = TypeVar("_P", Place, SlicePlace)
+
+
+@dataclass(slots=True)
+class _Store(Generic[_P]):
+    """Cells by their place.
+
+    Args:
+        most: numbers that are counted one by one, in all cells together.
+
+    """
+
+    most: int
+    cells: dict[_P, _Cell] = field(default_factory=dict)
+    entries: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a label may need more room than there is."""
+        return self.entries + _PLACE + 2 > self.most
+
+    def cell(self, place: _P) -> _Cell:
+        """That of the place, made where there is none."""
+        cell = self.cells.get(place)
+        return self.put(place, _Cell()) if cell is None else cell
+
+    def put(self, place: _P, cell: _Cell) -> _Cell:
+        """A cell for a place that has none."""
+        self.entries += _size(cell)
+        self.cells[place] = cell
+        return cell
+
+    def drop(self, last: int) -> None:
+        """Forget windows up to this one."""
+        for place in [place for place in self.cells if place.window <= last]:
+            self.entries -= _size(self.cells.pop(place))
+
+    def told(self) -> list[dict[str, Any]]:
+        return [place._asdict() | cell.told() for place, cell in self.cells.items()]
+
+
 class FeedbackCounts:
     """The counts.
 
@@ -81,12 +122,11 @@ class FeedbackCounts:
         self.window = window
         self.slices = slices or {}
         self.outcomes = dict.fromkeys(OUTCOMES, 0)
-        self._sliced: dict[SlicePlace, _Cell] = {}
-        self._cells: dict[Place, _Cell] = {}
+        self._labelled: _Store[Place] = _Store(MOST_ENTRIES)
+        self._sliced: _Store[SlicePlace] = _Store(MOST_SLICED)
         self._answered: dict[tuple[str, int], list[int]] = {}
         self._names: dict[str, str] = {}
         self._by_mark: dict[int, str] = {}
-        self._entries = self._entries_of_slices = 0
         for one in classes[:MOST_CLASSES]:
             self._named(class_name(one))
 
@@ -137,13 +177,9 @@ class FeedbackCounts:
         """
         age = min(age_of(now - receipt.time, self.window), HORIZON.bit_length() - 1)
         place = Place(receipt.revision, int(receipt.time // self.window), age)
-        if self._entries + _PLACE + 2 > MOST_ENTRIES:
+        if self._labelled.is_full:
             raise FullError
-        cell = self._cells.get(place)
-        if cell is None:
-            self._entries += _PLACE
-            cell = self._cells[place] = _Cell()
-        self._entries += self._add(cell, receipt.prediction, row, truth)
+        self._labelled.entries += self._add(self._labelled.cell(place), receipt.prediction, row, truth)
         left_out = [
             one for one in (slices or {}).items() if not self._add_slice(place, one, receipt.prediction, row, truth)
         ]
@@ -153,14 +189,10 @@ class FeedbackCounts:
         """Whether somebody has asked for that slice, and there was room."""
         name, value = slice_
         known = self.slices.get(name)
-        if known is None or self._entries_of_slices + _PLACE + 2 > MOST_SLICED:
+        if known is None or self._sliced.is_full:
             return False
-        sliced = SlicePlace(*place, name, value if value in known else OTHER)
-        cell = self._sliced.get(sliced)
-        if cell is None:
-            self._entries_of_slices += _PLACE
-            cell = self._sliced[sliced] = _Cell()
-        self._entries_of_slices += self._add(cell, prediction, row, truth)
+        cell = self._sliced.cell(SlicePlace(*place, name, value if value in known else OTHER))
+        self._sliced.entries += self._add(cell, prediction, row, truth)
         return True
 
     def _add(self, cell: _Cell, prediction: Prediction, row: int, truth: Truth) -> int:
@@ -209,13 +241,10 @@ class FeedbackCounts:
 
     def drop(self, now: float) -> None:
         """Forget windows for which labels come too late by now."""
-        first = int(now // self.window) - HORIZON
-        for place in [place for place in self._cells if place.window <= first]:
-            self._entries -= _size(self._cells.pop(place))
-        first_sliced = int(now // self.window) - SLICED
-        for sliced in [sliced for sliced in self._sliced if sliced.window <= first_sliced]:
-            self._entries_of_slices -= _size(self._sliced.pop(sliced))
-        for key in [key for key in self._answered if key[1] <= first]:
+        window = int(now // self.window)
+        self._labelled.drop(window - HORIZON)
+        self._sliced.drop(window - KEPT)
+        for key in [key for key in self._answered if key[1] <= window - HORIZON]:
             del self._answered[key]
 
     def told(self) -> dict[str, Any]:
@@ -227,8 +256,8 @@ class FeedbackCounts:
                 | {"sure": str(sure), "spread": str(spread)}
                 for (revision, window), (rows, scored, sure, spread) in self._answered.items()
             ],
-            "labelled": [place._asdict() | cell.told() for place, cell in self._cells.items()],
-            "sliced": [place._asdict() | cell.told() for place, cell in self._sliced.items()],
+            "labelled": self._labelled.told(),
+            "sliced": self._sliced.told(),
         }
 
     def resume(self, told: Mapping[str, Any]) -> None:
@@ -238,15 +267,12 @@ class FeedbackCounts:
             counts = [one["rows"], one["scored"], int(one["sure"]), int(one["spread"])]
             self._answered[one["revision"], one["window"]] = counts
         for one in told["labelled"]:
-            cell = _resumed(one)
-            self._cells[Place(one["revision"], one["window"], one["age"])] = cell
-            self._entries += _size(cell)
+            cell = self._labelled.put(Place(one["revision"], one["window"], one["age"]), _resumed(one))
             for label in cell.pairs:
                 self._named(label)
         for one in told.get("sliced", ()):
-            sliced = SlicePlace(one["revision"], one["window"], one["age"], one["name"], one["value"])
-            self._sliced[sliced] = _resumed(one)
-            self._entries_of_slices += _size(self._sliced[sliced])
+            place = SlicePlace(one["revision"], one["window"], one["age"], one["name"], one["value"])
+            self._sliced.put(place, _resumed(one))
 
 
 def _size(cell: _Cell) -> int:

@@ -123,6 +123,10 @@ class Season:
         """Places of the features that have a rhythm."""
         return tuple(place for place, used in zip(self.places, self.used or (), strict=False) if used)
 
+    def tells(self, hour: Hour | None) -> bool:
+        """Whether it says what is usual in an hour: by the clock that it was learnt by, and of some feature."""
+        return hour is not None and hour.clock == self.clock and bool(self.seasonal)
+
     def plus(self, window: Sequence[Ints], features: Sequence[Feature | None], hour: int) -> Season:
         """It and one more window; the same when it has been learnt.
 

@@ -23,8 +23,8 @@ OLDEST: Final = 8
 """The last label age: labels up to 2^8 windows old."""
 HORIZON: Final = 2**OLDEST
 """Windows after which a label is too late."""
-SLICED: Final = 64
-"""Windows whose labels are counted by slice, the one under way among them."""
+KEPT: Final = 64
+"""Windows that are judged, the one under way among them; so of earlier ones no labels are counted by slice."""
 
 _K = TypeVar("_K", bound="Hashable")
 
@@ -211,7 +211,7 @@ class QualityCounts:
         labelled: by place.
         answered: by (revision, window).
         outcomes: of labels that were sent, by what became of them.
-        sliced: the same rows as `labelled`, by slice; of the last `SLICED` windows.
+        sliced: the same rows as `labelled`, by slice; of the last `KEPT` windows.
 
     """
 

@@ -15,6 +15,7 @@ from modelway.cli import main
 from modelway.cli.errors import CommandError, Forbidden, KubectlError, NotFound
 from modelway.cli.report_gather import gather
 from modelway.plan.monitoring.keeping import content_of
+from support.batch_jobs import entry
 from support.reported import NOW, SPEC, Model, Seen, documents, live, shown
 from support.rollouts import resource
 
@@ -146,6 +147,13 @@ def test_what_a_pod_answers_is_not_believed_unseen(cluster, path, wrong, told):
     cluster.live = cluster.live[:1]
     facts = gathered(cluster)
     assert (facts.readings, told in facts.missing[0]) == ((), True)
+
+
+def test_of_a_model_that_only_scores_no_window_is_waited_for(model):
+    spec = {"model": SPEC["model"], "batchJobs": [entry()], "monitoring": {"features": "Hide"}}
+    cluster = Answering(model, obj=resource(spec=spec))
+    cluster.refuses["config_map"] = NotFound("none")
+    assert not any("first window" in one for one in gathered(cluster).missing)
 
 
 def test_a_damaged_config_map_is_told(cluster):

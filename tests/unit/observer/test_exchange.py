@@ -9,7 +9,8 @@ MOST = 100
 
 
 def headers(which, *, ends=False, **told):
-    pairs = [pb.HeaderValue(key=name.replace("_", "-").replace("status", ":status"), raw_value=value.encode()) for name, value in told.items()]  # fmt: skip
+    names = {name: ":status" if name == "status" else name.replace("_", "-") for name in told}
+    pairs = [pb.HeaderValue(key=names[name], raw_value=value.encode()) for name, value in told.items()]
     found = pb.HttpHeaders(headers=pb.HeaderMap(headers=pairs), end_of_stream=ends)
     return pb.ProcessingRequest(**{f"{which}_headers": found})
 
@@ -92,9 +93,13 @@ def test_what_is_not_read_is_over_and_says_why(messages, unread):
     [("200", False, False), ("400", False, True), ("422", False, True), ("404", False, False), ("503", False, False)],
 )
 def test_what_is_not_answered_is_over_with_its_status(status, answered, refused):
-    found = taken(ASKED, headers("response", status=status, ends=status == "204"))
+    found = taken(ASKED, headers("response", status=status))
     assert (found.is_answered, found.is_refused) == (answered, refused)
     assert found.is_over == (status != "200")
+
+
+def test_an_answer_without_a_body_is_over_with_its_head():
+    assert taken(ASKED, headers("response", status="204", ends=True)).is_answered
 
 
 def test_a_request_without_a_body_asks_nothing():
@@ -109,6 +114,7 @@ def test_all_bodies_together_have_a_bound_and_give_back_what_they_took():
     first = taken(ASKED, body("request", b"x" * 100), room=room)
     second = taken(ASKED, body("request", b"x" * 60), room=room)
     assert second.unread is Unread.BUSY
+    assert room.taken == 100
     first.close()
     second.close()
     first.close()

@@ -2,6 +2,8 @@
 
 import pytest
 
+from modelway.api.crd import render
+from modelway.observer import paths
 from modelway.observer.paths import PathError, path_of, values_at
 
 DOCUMENT = {
@@ -46,8 +48,6 @@ def test_what_is_no_path_is_refused(text):
 
 
 def test_the_schema_takes_what_the_observer_does():
-    from modelway.api.crd import render
-
     schema = render()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     fields = schema["properties"]["spec"]["properties"]["monitoring"]["properties"]["observe"]["properties"]
-    assert {fields[name]["pattern"] for name in ("requestPath", "responsePath")} == {"^(/([^~/]|~[01])*)*$"}
+    assert {fields[name]["pattern"] for name in ("requestPath", "responsePath")} == {f"^{paths._POINTER.pattern}$"}

@@ -11,8 +11,8 @@ from modelway.api.kinds import DEPLOYMENT, NETWORK_POLICY, SERVICE
 from modelway.api.names import COMPONENT_OBSERVER, LABEL_COMPONENT, LABEL_OBSERVES, LABEL_REVISION, observer_name
 from modelway.plan import ChildKey
 from modelway.plan.measured import PodKey
+from modelway.plan.monitoring.monitor import watched_pods
 from modelway.plan.monitoring.readings import Collected, WatchedPod
-from modelway.plan.observers import observer_pods
 from modelway.plan.routing import Backend, Split
 from modelway.plan.routing.observing import FILTER, MOST_BYTES
 from modelway.plan.routing.routes import routes_file
@@ -30,12 +30,12 @@ LAYOUT = layout_of_model()
 
 def own(**fields):
     """An image of the user's own behind routers, observed."""
-    return spec(
-        serving={"container": {"image": "own:1", "port": 5000}, "replicas": 2},
-        traffic={"router": "Envoy"},
-        monitoring={"window": "5m", "observe": {"requestPath": "/rows/*"}},
-        **fields,
-    )
+    usual = {
+        "serving": {"container": {"image": "own:1", "port": 5000}, "replicas": 2},
+        "traffic": {"router": "Envoy"},
+        "monitoring": {"window": "5m", "observe": {"requestPath": "/rows/*"}},
+    }
+    return spec(**usual | fields)
 
 
 def settled(given=None):
@@ -102,6 +102,53 @@ def test_the_observer_goes_with_the_revision_and_another_one_comes():
     assert f"--revision={world.stable}" in container_of(world)["args"]
 
 
+def going_over(world, **fields):
+    """The spec asks for another revision, whose pods are not ready yet; all pods have addresses."""
+    before = world.stable
+    world.edit(**fields)
+    for _ in range(3):
+        world.run(ready=False)
+        world.take_files()
+        world.read()
+        world.tick(0.5)
+    look_at_addresses(world)
+    assert world.stable == before
+    assert world.status.candidate.revision != before
+
+
+def look_at_addresses(world):
+    for name in world.pods:
+        world._set_status(name, podIP="10.0.0.9")
+    world.look()
+
+
+def test_our_own_server_counts_by_itself_until_the_image_that_is_to_be_observed_has_taken_over():
+    world = settled(own(serving={"replicas": 2}, monitoring={"window": "5m"}))
+    ours = world.stable
+    going_over(world, serving__container={"image": "own:1", "port": 5000}, monitoring__observe={})
+    assert observer_of(world) is None
+    assert not any("typed_per_filter_config" in one for one in routes_of(world))
+    assert {(one.pod.name, one.revision) for one in world.last.watching.pods} == {
+        (name, ours) for name in world.pods_of(ours)
+    }
+    world.settle_routed()
+    assert world.stable != ours
+    assert f"--revision={world.stable}" in container_of(world)["args"]
+
+
+def test_an_image_is_observed_no_more_when_our_own_server_is_to_follow():
+    world = settled()
+    theirs = world.stable
+    going_over(world, serving__container=None, monitoring__observe=None)
+    assert observer_of(world) is None
+    assert world.last.watching is None
+    assert world.condition("DataDrift").reason == "NotObserved"
+    world.settle_routed()
+    look_at_addresses(world)
+    assert world.stable != theirs
+    assert {one.pod.name for one in world.last.watching.pods} == set(world.pods_of(world.stable))
+
+
 def test_the_observers_pod_is_locked_down_and_gets_credentials_only_where_the_model_is_fetched():
     world = settled(own(model__credentialsSecretRef={"name": "s3"}, model__convert="ONNX"))
     pod = observer_of(world)["spec"]["template"]["spec"]
@@ -151,8 +198,7 @@ class Story:
         self.world = settled()
         self.rng = np.random.default_rng(1)
         (self.pod,) = [name for name, pod in self.world.pods.items() if LABEL_OBSERVES in pod["metadata"]["labels"]]
-        status = self.world.pods[self.pod]["status"]
-        self.world.pods[self.pod] |= {"status": status | {"podIP": "10.0.0.9"}}
+        look_at_addresses(self.world)
         made_at = self.world.now - timedelta(hours=1)
         watched = WatchedPod(PodKey(self.pod, f"uid-of-{self.pod}"), "10.0.0.9", self.world.stable, made_at, False)
         self.observer = Server(watched, LAYOUT)
@@ -238,12 +284,12 @@ def test_labels_cannot_be_sent_for_an_image_of_the_users_own():
 
 def test_the_operator_reads_the_observers_that_are_ready_and_those_that_are_ending():
     world = settled()
-    pods = [pod for pod in world.pods.values() if LABEL_OBSERVES in pod["metadata"]["labels"]]
-    ready = [pod | {"status": pod["status"] | {"podIP": "10.0.0.9"}} for pod in pods if is_ready(pod)]
-    assert [one.address for one in observer_pods(ready, world.stable)] == ["10.0.0.9"]
-    assert observer_pods(ready, "bbbbbbbb") == frozenset()
+    look_at_addresses(world)
+    ready = [pod for pod in world.pods.values() if LABEL_OBSERVES in pod["metadata"]["labels"] and is_ready(pod)]
+    assert [one.address for one in watched_pods(ready, world.stable, LABEL_OBSERVES)] == ["10.0.0.9"]
+    assert watched_pods(ready, "bbbbbbbb", LABEL_OBSERVES) == frozenset()
     ending = ready[0] | {"metadata": ready[0]["metadata"] | {"deletionTimestamp": "2026-11-21T12:00:00Z"}}
-    (found,) = observer_pods([ending], world.stable)
+    (found,) = watched_pods([ending], world.stable, LABEL_OBSERVES)
     assert found.is_ending
 
 

@@ -108,7 +108,7 @@ class Family:
 
     def seasonal(self, hour: Hour | None) -> dict[int, Feature]:
         """What is usual in an hour, for those with a rhythm, by their place."""
-        if self.season is None or hour is None:
+        if self.season is None or hour is None or not self.season.tells(hour):
             return {}
         return self.season.usual(self._known(), hour.number)
 

@@ -4,8 +4,6 @@ No name of a feature is in it and no category that a client has sent: features a
 cannot be read, or is of another format, is none at all: then the watch begins anew.
 """
 
-import base64
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from datetime import datetime
@@ -19,7 +17,7 @@ from modelway.plan.monitoring import quality_state, season_record
 from modelway.plan.monitoring.counting import Mark, Window
 from modelway.plan.monitoring.family import Family, Standing
 from modelway.plan.monitoring.issues import Issue
-from modelway.plan.monitoring.packing import Held, packed, parts, unpacked
+from modelway.plan.monitoring.packing import Held, packed, parts, spread_out, squeezed, unpacked
 from modelway.plan.monitoring.readings import Served
 from modelway.plan.monitoring.watch import Watch
 from modelway.plan.rollout.answers import Bins
@@ -50,7 +48,7 @@ def content_of(watch: Watch) -> str:
         "pool": [watch.pool.size, packed(watch.pool.all())],
         "learnt": None if watch.learnt is None else _of_features(watch.learnt),
         "inputs": _of_family(watch.inputs),
-        "answerPool": _squeezed(watch.answer_pool),
+        "answerPool": _of_answers(watch.answer_pool),
         "bins": None if watch.bins is None else watch.bins.to_record(),
         "usualAnswers": None if watch.answers is None else _of_features(watch.answers.usual),
         "answers": _of_family(watch.answers),
@@ -96,7 +94,7 @@ def _read(plain: Mapping[str, Any], content: str) -> Watch | None:
         pool=Held.of(unpacked(plain["pool"][1], int(plain["pool"][0]))),
         learnt=learnt,
         inputs=_family_from(plain["inputs"], learnt or ()),
-        answer_pool=_spread_out(plain["answerPool"]),
+        answer_pool=_answers_from(plain["answerPool"]),
         bins=None if plain["bins"] is None else Bins.from_record(plain["bins"]),
         answers=None if usual is None else _family_from(plain["answers"], usual),
         issues={
@@ -117,7 +115,7 @@ def _of_mark(mark: Mark) -> list[Any]:
         mark.layout,
         counts.size,
         packed(counts),
-        _squeezed(mark.answers),
+        _of_answers(mark.answers),
         list(mark.served),
         mark.is_last,
     ]
@@ -134,7 +132,7 @@ def _mark_from(plain: list[Any]) -> Mark:
         rows=rows,
         skipped=skipped,
         refused=refused,
-        answers=_spread_out(answers),
+        answers=_answers_from(answers),
         served=_served(served),
         is_last=bool(is_last),
     )
@@ -143,14 +141,14 @@ def _mark_from(plain: list[Any]) -> Mark:
 def _of_window(window: Window) -> list[Any]:
     """For who looks at the model from outside (`modelway report`): the window that was judged last."""
     counts = np.concatenate([[window.rows, window.skipped, window.refused, window.gaps], window.inputs.all()])
-    return [counts.size, packed(counts), _squeezed(window.answers), list(window.served)]
+    return [counts.size, packed(counts), _of_answers(window.answers), list(window.served)]
 
 
 def _window_from(plain: Sequence[Any]) -> Window:
     size, counts, answers, served = plain
     numbers = unpacked(counts, int(size))
     rows, skipped, refused, gaps = numbers[:4].tolist()
-    return Window(Held.of(numbers[4:]), rows, skipped, refused, _spread_out(answers), _served(served), gaps)
+    return Window(Held.of(numbers[4:]), rows, skipped, refused, _answers_from(answers), _served(served), gaps)
 
 
 def _served(plain: Sequence[Any]) -> Served:
@@ -158,18 +156,13 @@ def _served(plain: Sequence[Any]) -> Served:
     return Served(int(requests), int(failed), tuple((int(bound), int(count)) for bound, count in at_most))
 
 
-def _squeezed(answers: Mapping[str, int]) -> str:
+def _of_answers(answers: Mapping[str, int]) -> str:
     """Answers as text; the names of classes are those of the model."""
-    plain = orjson.dumps(dict(answers), option=orjson.OPT_SORT_KEYS)
-    return base64.b64encode(zlib.compress(plain, level=3)).decode()
+    return squeezed(orjson.dumps(dict(answers), option=orjson.OPT_SORT_KEYS))
 
 
-def _spread_out(text: str) -> dict[str, int]:
-    engine = zlib.decompressobj()
-    try:
-        plain = orjson.loads(engine.decompress(base64.b64decode(text, validate=True), MOST_BYTES))
-    except zlib.error as error:
-        raise ValueError(f"damaged: {error}") from error
+def _answers_from(text: str) -> dict[str, int]:
+    plain = orjson.loads(spread_out(text, most=MOST_BYTES))
     return {str(key): int(count) for key, count in plain.items()}
 
 

@@ -12,8 +12,10 @@ from typing import Final
 from modelway.api.conditions import Condition, Reason
 from modelway.api.kinds import CONFIG_MAP
 from modelway.api.monitoring import DEFAULT_WINDOW, Monitoring
+from modelway.api.monitoring_quality import Quality
 from modelway.api.monitoring_status import MonitoringStatus
-from modelway.api.names import LABEL_REVISION, MONITORING_KEY, MONITORING_SUFFIX, child_name
+from modelway.api.names import LABEL_OBSERVES, LABEL_REVISION, MONITORING_KEY, MONITORING_SUFFIX, child_name
+from modelway.api.observing import Observe
 from modelway.api.status import Status
 from modelway.api.units import seconds, time_of
 from modelway.plan.measured import PodKey
@@ -22,7 +24,7 @@ from modelway.plan.monitoring.readings import Served, WatchedPod, Watching
 from modelway.plan.monitoring.rounds import Round, RouterMark, begun, carried
 from modelway.plan.monitoring.telling import Sight, stale_at, status_of, verdicts
 from modelway.plan.monitoring.watch import Watch
-from modelway.plan.observers import observer_pods, observer_trouble
+from modelway.plan.observers import observer_trouble
 from modelway.plan.revisions import Revision
 from modelway.plan.routing.live import is_ready
 from modelway.plan.types import ChildKey, Happening, Object, Observed, Verdict
@@ -62,7 +64,13 @@ class Monitored:
 
 
 def monitor(
-    observed: Observed, stable: Revision | None, wanted: Revision | None, *, routed: bool, now: datetime
+    observed: Observed,
+    stable: Revision | None,
+    wanted: Revision | None,
+    *,
+    observe: Observe | None,
+    routed: bool,
+    now: datetime,
 ) -> Monitored:
     """What is known of the model that serves, and what is to be told of it.
 
@@ -70,6 +78,7 @@ def monitor(
         observed: what is seen.
         stable: the revision that serves.
         wanted: that of the spec; None while it is not acted on.
+        observe: how the revision that serves is observed; None where it is not.
         routed: whether requests go through routers.
         now: the moment.
     """
@@ -80,36 +89,38 @@ def monitor(
     found = found_watch(observed)
     trained_at = _trained_at(observed, stable, wanted, found)
     is_ours = stable is not None and stable.has_own_server
-    is_shown = not is_ours and routed and given.observe is not None  # to an observer
-    if not is_ours:
-        given = given.model_copy(update={"quality": None})  # which needs ids that only our server gives
-    if stable is None or not (is_ours or is_shown or (routed and given.slo is not None)):
-        watch, watching = None, None
-    else:
-        watch = _after(observed, stable, found, given, routed=routed)
+    is_counted = is_ours or observe is not None
+    watch, watching, trouble = None, None, ("", "")
+    if stable is not None and (is_counted or (routed and given.slo is not None)):
+        quality = given.quality if is_ours else None  # which needs ids that only our server gives
+        label = LABEL_REVISION if is_ours else LABEL_OBSERVES
+        pods = watched_pods(observed.pods, stable.hash, label) if is_counted else frozenset()
+        if observe is not None:
+            trouble = _trouble(observed, stable.hash, is_read=bool(pods))
+        watch = _after(observed, stable, found, given, quality, routed=routed)
         if watch is not None and watch.trained_at != trained_at:
             watch = replace(watch, trained_at=trained_at)
         watch = _with_content(watch, found)
         watching = Watching(
-            pods=_watched(observed.pods, stable.hash, is_ours=is_ours, is_shown=is_shown),
+            pods=pods,
             every=seconds(given.window or DEFAULT_WINDOW),
             counted=watch.closed_at if watch is not None else None,
             served=given.slo is not None and not routed,
-            quality=given.quality is not None,
+            quality=quality is not None,
         )
     collected = observed.collected
     sight = Sight(
-        given=observed.resource.spec.monitoring or given,
+        given=given,
         watch=watch,
         layout=collected.layouts.get(watch.layout) if watch is not None else None,
         before=before,
         now=now,
         trained_at=trained_at,
-        observed=is_ours or is_shown or stable is None,
+        observed=is_counted or stable is None,
         labelled=is_ours or stable is None,
         measured=is_ours or routed,
         unreachable=collected.unreachable,
-        trouble=_trouble(observed, stable.hash) if is_shown and stable is not None else ("", ""),
+        trouble=trouble,
     )
     status, told = _told(sight)
     if watch is not None and _says_more(before, status, told):
@@ -139,7 +150,13 @@ def found_watch(observed: Observed) -> Watch | None:
 
 
 def _after(
-    observed: Observed, stable: Revision, found: Watch | None, given: Monitoring, *, routed: bool
+    observed: Observed,
+    stable: Revision,
+    found: Watch | None,
+    given: Monitoring,
+    quality: Quality | None,
+    *,
+    routed: bool,
 ) -> Watch | None:
     """The watch after the last round, which may be counted already."""
     of, collected = stable.digest or stable.hash, observed.collected
@@ -154,6 +171,7 @@ def _after(
         routers=_routers(observed, stable) if routed else None,
         given=given,
         revision=stable.hash,
+        quality=quality,
     )
     if watch is not None:
         return carried(watch, round_)
@@ -232,32 +250,31 @@ def _trained_at(
     return said if is_of_stable or found is None else found.trained_at
 
 
-def _watched(pods: Iterable[Object], revision: str, *, is_ours: bool, is_shown: bool) -> frozenset[WatchedPod]:
-    if is_ours:
-        return _pods(pods, revision)
-    return observer_pods(pods, revision) if is_shown else frozenset()
+def watched_pods(pods: Iterable[Object], revision: str, label: str) -> frozenset[WatchedPod]:
+    """Those that tell what `revision` is asked and answers, and those that may still be telling it.
 
-
-def _trouble(observed: Observed, revision: str) -> tuple[str, str]:
-    """What is in the way of the observer: of requests, and of answers."""
-    if not observer_pods(observed.pods, revision):
-        told = observer_trouble(observed.pods, revision)
-        return told, told
-    of_requests, of_answers = (
-        max((one.trouble[place] for one in observed.collected.readings), default="") for place in (0, 1)
-    )
-    return of_requests, of_answers or of_requests
-
-
-def _pods(pods: Iterable[Object], revision: str) -> frozenset[WatchedPod]:
-    """Those that answer, and those that may still be answering."""
+    Args:
+        pods: all of the resource's.
+        revision: the hash.
+        label: by which they have it: our servers serve it, observers observe it.
+    """
     found = set()
     for pod in pods:
         metadata, address = pod["metadata"], pod.get("status", {}).get("podIP")
         is_ending = bool(metadata.get("deletionTimestamp"))
-        if metadata["labels"].get(LABEL_REVISION) == revision and address and (is_ending or is_ready(pod)):
+        if metadata["labels"].get(label) == revision and address and (is_ending or is_ready(pod)):
             found.add(WatchedPod(PodKey.of(pod), address, revision, _created(pod), is_ending))
     return frozenset(found)
+
+
+def _trouble(observed: Observed, revision: str, *, is_read: bool) -> tuple[str, str]:
+    """What is in the way of the observer: of requests, and of answers."""
+    if not is_read:
+        told = observer_trouble(observed.pods, revision)
+        return told, told
+    told_by = [one.trouble for one in observed.collected.readings if one.of.revision == revision]
+    of_requests, of_answers = (max((trouble[place] for trouble in told_by), default="") for place in (0, 1))
+    return of_requests, of_answers or of_requests
 
 
 def _created(pod: Object) -> datetime:

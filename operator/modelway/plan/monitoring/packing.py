@@ -48,12 +48,33 @@ class Held:
         return found
 
 
+def squeezed(plain: bytes, *, level: int = _LEVEL) -> str:
+    """Bytes as text, compressed."""
+    return base64.b64encode(zlib.compress(plain, level=level)).decode()
+
+
+def spread_out(text: str, *, most: int) -> bytes:
+    """What `squeezed` made of so many bytes at most. Whether it is whole, who knows what it is must tell.
+
+    Raises:
+        ValueError: it did not make this, or of more of them.
+    """
+    engine = zlib.decompressobj()
+    try:
+        plain = engine.decompress(base64.b64decode(text, validate=True), most + 1)
+    except zlib.error as error:
+        raise ValueError(f"damaged: {error}") from error
+    if len(plain) > most:
+        raise ValueError(f"more than {most} bytes")
+    return plain
+
+
 def packed(numbers: Ints) -> str:
     """The numbers as text, exactly."""
     plain = np.ascontiguousarray(numbers, dtype="<i8")
     # Bytes of the same weight side by side: nearly all of the upper ones are 0.
     turned = plain.view(np.uint8).reshape(-1, 8).T.tobytes() if plain.size else b""
-    return base64.b64encode(zlib.compress(turned, level=_LEVEL)).decode()
+    return squeezed(turned)
 
 
 def unpacked(text: str, size: int) -> Ints:
@@ -62,11 +83,7 @@ def unpacked(text: str, size: int) -> Ints:
     Raises:
         ValueError: it did not make this, or of another number of them.
     """
-    engine = zlib.decompressobj()
-    try:
-        turned = engine.decompress(base64.b64decode(text, validate=True), 8 * size + 1)
-    except zlib.error as error:
-        raise ValueError(f"damaged: {error}") from error
+    turned = spread_out(text, most=8 * size)
     if len(turned) != 8 * size:
         raise ValueError(f"not {size} numbers")
     return np.frombuffer(turned, np.uint8).reshape(8, size).T.copy().view("<i8").reshape(size).astype(np.int64)

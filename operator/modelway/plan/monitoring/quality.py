@@ -30,11 +30,8 @@ from modelway.plan.monitoring.quality_state import ANSWERED, QualityState, add, 
 from modelway.plan.monitoring.readings import PodReading
 from modelway.plan.types import Verdict
 from modelway.stats.quality import Confidence, Metric, expected_accuracy
-from modelway.stats.quality_counts import FORMAT, OLDEST, QualityCounts, oldest_within
+from modelway.stats.quality_counts import FORMAT, KEPT, OLDEST, QualityCounts, oldest_within
 from modelway.stats.quality_figures import Figures, figures, metric_of, rows_in, size_of
-
-KEPT: Final = 64
-"""Windows that are remembered, and so the farthest back that labels are judged."""
 
 
 def taken(
@@ -61,7 +58,7 @@ def taken(
     of = "/".join((revision, quality.metric, quality.label or "", quality.label_delay or ""))
     if state is None or state.of != of or state.seconds != width:
         state = QualityState(of, width)
-    first = int(now.timestamp() // width) - KEPT
+    first = int(now.timestamp() // width) - KEPT + 1
     told: dict[str, tuple[str, QualityCounts]] = {}
     keyless = set(state.keyless)
     for reading in readings:

@@ -36,15 +36,16 @@ def groups(state: QualityState, quality: Quality, now: datetime) -> Iterator[Gro
     """
     delay = seconds(quality.label_delay) if quality.label_delay else 0.0
     least = DEFAULT_MIN_LABELS if quality.min_labels is None else quality.min_labels
-    parts: list[tuple[int, Figures]] = []
+    last = 0
+    together: Figures = ()
     for window, numbers in sorted(state.merged().items(), reverse=True):
         if (window + 1) * state.seconds + delay > now.timestamp():
             continue  # more of it is to come
-        parts.append((window, numbers[ANSWERED:]))
-        together = summed(figures for _, figures in parts)
+        part = numbers[ANSWERED:]
+        last, together = (last, summed((together, part))) if together else (window, part)
         if rows_in(together, quality.metric) >= least:
-            yield Group(window, parts[0][0], together)
-            parts = []
+            yield Group(window, last, together)
+            together = ()
 
 
 def last_groups(state: QualityState, quality: Quality, now: datetime) -> list[Figures]:

@@ -79,17 +79,23 @@ def taken(
 
 def sliced(states: Mapping[SliceKey, QualityState], quality: Quality, now: datetime) -> Iterator[Sliced]:
     """All slices that are asked for, in the order of the spec."""
-    for key in _keys(quality):
-        asked, state = _asked(quality, key), states.get(key)
-        last = last_groups(state, asked, now) if state is not None else []
-        figure = metric_of(summed(last), asked.metric) if last else None
-        name, value = _named(quality, key)
-        yield Sliced(name, value, asked, figure, state.degraded if state is not None else None)
+    return (_sliced(states.get(key), quality, key, now) for key in _keys(quality))
 
 
 def beyond(states: Mapping[SliceKey, QualityState], quality: Quality, now: datetime) -> list[Sliced]:
     """Those that are beyond their limit."""
-    return [one for one in sliced(states, quality, now) if one.degraded]
+    return [
+        _sliced(state, quality, key, now)
+        for key in _keys(quality)
+        if (state := states.get(key)) is not None and state.degraded
+    ]
+
+
+def _sliced(state: QualityState | None, quality: Quality, key: SliceKey, now: datetime) -> Sliced:
+    asked, (name, value) = _asked(quality, key), _named(quality, key)
+    last = last_groups(state, asked, now) if state is not None else []
+    figure = metric_of(summed(last), asked.metric) if last else None
+    return Sliced(name, value, asked, figure, state.degraded if state is not None else None)
 
 
 def status_of(

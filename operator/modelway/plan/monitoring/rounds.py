@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from modelway.api.monitoring import DEFAULT_LEARN_FOR, Monitoring, Reference
+from modelway.api.monitoring_quality import Quality
 from modelway.api.units import seconds
 from modelway.plan.monitoring import issues
 from modelway.plan.monitoring.answers import MIN_USUAL, usual_answers, windowed
@@ -56,6 +57,7 @@ class Round:
         routers: what they have counted; None where requests do not go through routers.
         given: what is to be watched.
         revision: that serves.
+        quality: what labels must say; None where they are not asked for, or answers have no ids that they could name.
     """
 
     collected: Collected
@@ -64,6 +66,7 @@ class Round:
     routers: tuple[RouterMark, ...] | None
     given: Monitoring
     revision: str = ""
+    quality: Quality | None = None
 
 
 def begun(of: str, round_: Round) -> Watch:
@@ -97,12 +100,12 @@ def carried(watch: Watch, round_: Round) -> Watch:
 
 def _quality(watch: Watch, round_: Round) -> QualityState | None:
     """What labels say after the round; they count from the first one on, for they say when their predictions were."""
-    if round_.given.quality is None:
+    if round_.quality is None:
         return None
     return taken(
         watch.quality,
         round_.collected.readings,
-        round_.given.quality,
+        round_.quality,
         revision=round_.revision,
         present=round_.present,
         now=round_.at,

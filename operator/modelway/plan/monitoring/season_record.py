@@ -1,14 +1,12 @@
 """A rhythm as it is kept with the watch, without the names of its features. Pure. Used by `keeping`."""
 
-import base64
-import zlib
 from collections.abc import Mapping
 from dataclasses import astuple
 from typing import Any
 
 import numpy as np
 
-from modelway.plan.monitoring.packing import packed, unpacked
+from modelway.plan.monitoring.packing import packed, spread_out, squeezed, unpacked
 from modelway.stats.drift_season import HOURS, Season
 from modelway.stats.drift_spread import Excess
 
@@ -65,15 +63,11 @@ def season_from(plain: Mapping[str, Any] | None) -> Season | None:
 
 def _packed(levels: "np.ndarray[Any, np.dtype[np.uint8]]") -> str:
     """The hours of a cell side by side: most of them are as the one before."""
-    return base64.b64encode(zlib.compress(levels.T.tobytes(), level=6)).decode()
+    return squeezed(levels.T.tobytes(), level=6)
 
 
 def _unpacked(text: str, cells: int) -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    engine = zlib.decompressobj()
-    try:
-        turned = engine.decompress(base64.b64decode(text, validate=True), HOURS * cells + 1)
-    except zlib.error as error:
-        raise ValueError(f"damaged: {error}") from error
+    turned = spread_out(text, most=HOURS * cells)
     if len(turned) != HOURS * cells:
         raise ValueError(f"not the hours of {cells} cells")
     return np.ascontiguousarray(np.frombuffer(turned, np.uint8).reshape(cells, HOURS).T)

@@ -9,7 +9,7 @@ from modelway.api.observing import DEFAULT_SHARE
 from modelway.api.resource import ModelDeployment
 from modelway.api.units import seconds, share
 from modelway.plan.pods import DEFAULT_TIMEOUT, named_ports
-from modelway.plan.revisions import Revision
+from modelway.plan.revisions import Revision, observe_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Split:
 def backend_of(resource: ModelDeployment, revision: Revision) -> Backend:
     """The pods of `revision`, as the routers reach them."""
     told = revision.spec.get("serving", {}).get("timeout") or resource.spec.serving.timeout or DEFAULT_TIMEOUT
-    ports, observe = named_ports(revision.template), resource.spec.observe
+    ports, observe = named_ports(revision.template), observe_of(resource, revision)
     return Backend(
         revision=revision.hash,
         service=child_name(resource.metadata.name, revision.hash),

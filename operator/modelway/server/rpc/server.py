@@ -19,14 +19,13 @@ from grpc_health.v1._async import HealthServicer
 
 from modelway import __version__
 from modelway.api.names import HEADER_PAIR
-from modelway.artifacts.errors import ModelError
-from modelway.artifacts.reasons import Reason
 from modelway.server import descriptions
 from modelway.server.errors import RequestError
 from modelway.server.exchange import Answer
 from modelway.server.options import ServerOptions
 from modelway.server.rpc import inference_pb2 as pb
 from modelway.server.rpc import messages
+from modelway.server.rpc.port import opened
 from modelway.server.service import Phase, Service
 
 SERVICE: Final = "inference.GRPCInferenceService"
@@ -54,23 +53,16 @@ async def listening(service: Service, options: ServerOptions, *, share_port: boo
     Raises ModelError when the port cannot be opened.
 
     """
-    server = aio.server(
-        options=[
-            ("grpc.max_receive_message_length", options.max_body),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", int(share_port)),
-        ]
+    server, port = opened(
+        options.host,
+        options.grpc_port,
+        share=share_port,
+        max_receive_message_length=options.max_body,
+        max_send_message_length=-1,
     )
     health, calls = HealthServicer(), _Calls()
     server.add_generic_rpc_handlers((_handlers(service, calls),))
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    try:
-        port = server.add_insecure_port(f"{host}:{options.grpc_port}")
-    except RuntimeError as error:
-        raise ModelError(
-            Reason.LISTEN_FAILED, f"cannot listen on {options.host} port {options.grpc_port} for gRPC"
-        ) from error
     await server.start()
     try:
         async with _told(health, service):

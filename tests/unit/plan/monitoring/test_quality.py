@@ -15,6 +15,7 @@ from modelway.plan.monitoring import quality as judge
 from modelway.plan.monitoring.quality_state import content_of, state_from
 from modelway.server.feedback_counts import FeedbackCounts
 from modelway.server.receipt import BINARY, VALUE, Prediction, Receipt, class_mark
+from modelway.stats.quality_counts import KEPT
 
 STABLE = "aaaaaaaa"
 HOUR = timedelta(hours=1)
@@ -214,8 +215,9 @@ def test_what_cannot_be_read_leaves_things_as_they_are():
 def test_old_windows_are_forgotten():
     pod = Pod()
     pod.label(START, right=10)
-    now = START + (judge.KEPT + 1) * HOUR
-    assert taken(taken(None, pod, now=START), pod, now=now).merged() == {}
+    first, now = taken(None, pod, now=START), START + KEPT * HOUR
+    assert list(taken(first, pod, now=now - HOUR).merged()) == [START.timestamp() // 3600]
+    assert taken(first, pod, now=now).merged() == {}
 
 
 def test_another_question_begins_anew():
@@ -256,6 +258,18 @@ def test_without_enough_labels_the_accuracy_is_estimated_and_called_so():
     nearly = taken(None, pod, now=now)
     assert judge.status_of(nearly, ACCURACY, now, told) == told
     assert judge.status_of(None, ACCURACY, now, None).estimated_accuracy is None
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "logLoss", "auc"])
+def test_the_written_form_of_a_hundred_labels_an_hour_is_less_than_80_kb(metric):
+    rng, pods = np.random.default_rng(1), (Pod("a"), Pod("b"))
+    for hour in range(KEPT):
+        for n in range(100):
+            pods[n % 2].label(START + hour * HOUR, right=int(n >= 10), wrong=int(n < 10), p=rng.random())
+    asked = Quality(metric=metric, max=0.5) if metric == "logLoss" else Quality(metric=metric, min=0.5)
+    written = content_of(taken(None, *pods, now=START + (KEPT - 1) * HOUR, quality=asked))
+    assert len(written["live"]["uid-a"][1]) == KEPT
+    assert len(orjson.dumps(written)) < 80_000
 
 
 def test_the_written_form_is_bounded():

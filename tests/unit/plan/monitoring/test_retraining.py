@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from modelway.plan import Refusal
 from modelway.plan.monitoring.retraining_job import job_of
 from modelway.plan.types import JobOrder
-from support.builders import DIGEST, NAME, OTHER_DIGEST, UID
+from support.builders import DIGEST, NAME, OTHER_DIGEST, UID, stamp
 from support.retraining import CRON_JOB, HOUR, Upkeep, cron_job
 
 DAY = timedelta(days=1)
@@ -284,8 +284,8 @@ class TestTheJob:
         assert (told["MODELWAY_MODEL"], told["MODELWAY_NAMESPACE"]) == (NAME, "ml")
         assert (told["MODELWAY_MODEL_URI"], told["MODELWAY_MODEL_VERSION"]) == ("s3://models/fraud/1/", "1")
         assert told["MODELWAY_MODEL_DIGEST"] == DIGEST
-        assert told["MODELWAY_SINCE"] == since.strftime("%Y-%m-%dT%H:%M:%SZ")
-        assert told["MODELWAY_WINDOW_START"] == (since - timedelta(minutes=15)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert told["MODELWAY_SINCE"] == stamp(since)
+        assert told["MODELWAY_WINDOW_START"] == stamp(since - timedelta(minutes=15))
         assert told["MODELWAY_WINDOW_END"] >= told["MODELWAY_SINCE"]
         assert told["AWS_REGION"] == "eu"
 

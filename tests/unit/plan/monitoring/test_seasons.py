@@ -197,6 +197,14 @@ def test_other_clocks_begin_anew():
     assert (season.clock, season.rows.sum(), season.open.sum()) == ("Asia/Tokyo", 0, 300 * len(LAYOUT.names))
 
 
+def test_by_other_clocks_than_it_was_learnt_by_it_says_of_no_hour_what_is_usual(learnt):
+    """As `modelway report` may ask, between a change of the spec and the operator's next round."""
+    known, hour = learnt.watch.inputs, hour_of(SEASONAL, MONDAY, MONDAY + HOUR)
+    assert known.seasonal(hour).keys() == {0}
+    assert known.seasonal(hour._replace(clock="Asia/Tokyo")) == {}
+    assert known.seasonal(hour_of(SEASONAL, MONDAY, MONDAY + 2 * HOUR)) == {}
+
+
 def test_a_time_zone_that_nobody_knows_is_told():
     given = SEASONAL.model_copy(update={"reference": Reference(seasonality="HourOfWeek", time_zone="Mars/Olympus")})
     traffic = Traffic(given=given)
@@ -226,14 +234,16 @@ def test_of_many_features_those_that_move_most_have_hours_of_their_own():
     assert of_features(FIT).after(window[:FIT], Rule(), Hour(5)).season.places == tuple(range(FIT))
 
 
-def test_a_rhythm_is_less_than_40_kb_however_many_features_there_are():
+@pytest.mark.parametrize(("rows", "most"), [(12_000, 40_000), (100, 80_000)])
+def test_a_rhythm_takes_little_room_however_many_features_there_are(rows, most):
+    """More where hours have few rows, for chance cannot be compressed."""
     rng, known = np.random.default_rng(1), of_features(FIT)
     means = season(1.0)[:, None] * rng.uniform(0.1, 0.6, FIT)
-    counts = rng.multinomial(12_000, shares(means, 1.0))
-    levels = np.rint(np.sqrt(counts / 12_000) * STEPS).astype(np.uint8).reshape(HOURS, -1)
+    counts = rng.multinomial(rows, shares(means, 1.0))
+    levels = np.rint(np.sqrt(counts / rows) * STEPS).astype(np.uint8).reshape(HOURS, -1)
     made = Season.begun(dict(enumerate(known.usual)), Hour(96))
-    content = orjson.dumps(content_of_season(replace(made, levels=levels, rows=made.rows + 12_000)))
-    assert len(content) < 40_000
+    content = orjson.dumps(content_of_season(replace(made, levels=levels, rows=made.rows + rows)))
+    assert len(content) < most
     read = season_from(orjson.loads(content))
     assert read.levels.tolist() == levels.tolist()
 
