@@ -41,6 +41,17 @@ def observed(**changes):
 QUALITY = {"quality": {"metric": "accuracy", "min": 0.5}}
 
 
+OF_SERVING = {
+    "window": {"window": "1m"},
+    "reference": {"reference": {}},
+    "drift.windows": {"drift": {"windows": 2}},
+    "slo": {"slo": {"errorRate": "1%"}},
+    "quality": QUALITY,
+    "maxModelAge": {"maxModelAge": "720h"},
+    "onDegraded": {"onDegraded": {"jobFrom": "train"}},
+}
+
+
 def sliced(*slices, metric="accuracy"):
     """The usual spec with labels that are judged by slice."""
     return wrong(monitoring={"quality": {"metric": metric, "min": 0.5, "slices": list(slices)}})
@@ -128,6 +139,11 @@ TABLE = {
         "spec.monitoring.quality.slices",
         "give another metric, or no slices",
     ),
+    "labels that come when their predictions are forgotten": (
+        wrong(monitoring={"quality": {"metric": "accuracy", "min": 0.5, "labelDelay": "41h"}}),
+        "spec.monitoring.quality.labelDelay",
+        "take a longer window",
+    ),
     "observing the built-in server": (
         observed(serving={}),
         "spec.monitoring.observe",
@@ -149,11 +165,14 @@ TABLE = {
         "spec.monitoring.observe.requestPath",
         "should match",
     ),
-    "monitoring of nothing": (
-        wrong(serving=None, batchJobs=[BATCH], monitoring={}),
-        "spec.monitoring",
-        "monitoring is of serving",
-    ),
+    **{
+        f"{field} of nothing": (
+            wrong(serving=None, batchJobs=[BATCH], monitoring=given),
+            f"spec.monitoring.{field}",
+            "only of serving",
+        )
+        for field, given in OF_SERVING.items()
+    },
     "replicas and autoscaling": (
         wrong(serving__autoscaling={"maxReplicas": 3}),
         "spec.serving.replicas",
@@ -510,6 +529,17 @@ GOOD = {
     "an image with its own model": {"model": None, "serving__container": IMAGE},
     "autoscaling": {"serving__replicas": None, "serving__autoscaling": {"maxReplicas": 3, "metrics": [CPU]}},
     "a quantity that is a number": {"serving__resources": {"limits": {"cpu": 2}}},
+    "what is said of batch runs, and to whom": {
+        "serving": None,
+        "batchJobs": [BATCH],
+        "monitoring": {
+            "drift": {"maxPSI": 0.2},
+            "minRows": 1000,
+            "features": "Hide",
+            "sink": {"url": "http://events.example.com/in"},
+        },
+    },
+    "monitoring of batch runs by the defaults": {"serving": None, "batchJobs": [BATCH], "monitoring": {}},
     "a check of its own counters": {"rollout": {"steps": [FIVE], "checks": [own()]}},
     "a check of labels": {
         "rollout": {"steps": [FIVE], "checks": [labelled(metric="recall", label="1", labelDelay="24h")]},

@@ -51,6 +51,7 @@ class Condition(StrEnum):
 
 MODEL_HEALTH: Final = frozenset(
     {
+        Condition.BATCH_FAILED,
         Condition.BATCH_INPUT_DRIFT,
         Condition.DATA_DRIFT,
         Condition.PREDICTION_DRIFT,
@@ -61,7 +62,7 @@ MODEL_HEALTH: Final = frozenset(
         Condition.RETRAINING_FAILED,
     }
 )
-"""Those that tell how well a model does: they are metrics of the operator, and sinks hear of them."""
+"""Those that tell how well a model does, online and in batch runs: metrics of the operator, and sinks hear of them."""
 
 
 class Reason(StrEnum):

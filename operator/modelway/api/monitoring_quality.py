@@ -83,6 +83,13 @@ class Quality(Model):
                 "must be from 10s to 24h",
                 field=".window",
             ),
+            Rule(
+                "!has(self.labelDelay) || duration(self.labelDelay).getSeconds()"
+                " <= 40 * duration(has(self.window) ? self.window : '1h').getSeconds()",
+                "must be at most 40 windows (of 1h where window is left out): predictions are kept for 64; take a"
+                " longer window, 24h at most",
+                field=".labelDelay",
+            ),
         )
     )
 
@@ -107,7 +114,8 @@ class Quality(Model):
 
     label_delay: Duration | None = None
     """How long labels are waited for: predictions are judged when they are this old, by labels that came within it. So
-    early labels are never compared with late ones. Left out: every label counts as soon as it is there."""
+    early labels are never compared with late ones. At most 40 windows. Left out: every label counts as soon as it is
+    there."""
 
     slices: Annotated[tuple[Slice, ...], Field(max_length=4, json_schema_extra=list_map("name"))] = ()
     """Parts of the predictions that must be good enough by themselves, where there are `minLabels` of them. Changing

@@ -22,6 +22,13 @@ _NOT_GIVEN: Final = Serving()
 _OBSERVES: Final = "(has(self.monitoring) && has(self.monitoring.observe))"
 
 
+def _of_serving(*path: str) -> Rule:
+    """A field that is of requests: without serving there are none."""
+    given = " && ".join(f"has(self.{'.'.join(path[:end])})" for end in range(1, len(path) + 1))
+    told = "only of serving: leave it out, or say serving: {}"
+    return Rule(f"has(self.serving) || !({given})", told, field=f".{'.'.join(path)}")
+
+
 class Spec(Model):
     """What the user asks for."""
 
@@ -43,21 +50,15 @@ class Spec(Model):
                 "required, unless the container of each of batchJobs brings its own model",
                 field=".model",
             ),
-            Rule(
-                "has(self.serving) || !has(self.rollout)",
-                "a rollout is of serving: leave it out, or say serving: {}",
-                field=".rollout",
-            ),
-            Rule(
-                "has(self.serving) || !has(self.traffic)",
-                "traffic is of serving: leave it out, or say serving: {}",
-                field=".traffic",
-            ),
-            Rule(
-                "has(self.serving) || !has(self.monitoring)",
-                "monitoring is of serving: leave it out, or say serving: {}",
-                field=".monitoring",
-            ),
+            _of_serving("rollout"),
+            _of_serving("traffic"),
+            _of_serving("monitoring", "window"),
+            _of_serving("monitoring", "reference"),
+            _of_serving("monitoring", "drift", "windows"),
+            _of_serving("monitoring", "slo"),
+            _of_serving("monitoring", "quality"),
+            _of_serving("monitoring", "maxModelAge"),
+            _of_serving("monitoring", "onDegraded"),
             Rule(
                 "!has(self.model) || (has(self.serving) && has(self.serving.container)"
                 " && (!has(self.batchJobs) || self.batchJobs.all(job, has(job.container))))"
@@ -142,7 +143,8 @@ class Spec(Model):
     """Batch prediction: data sets that the model scores, at times or when asked."""
 
     monitoring: Monitoring | None = None
-    """What is watched of the model while it answers. Left out: nothing; `monitoring: {}` watches by the defaults."""
+    """What is watched of the model while it answers. Left out: nothing; `monitoring: {}` watches by the defaults.
+    Without `serving`, what is said of batch runs, and to whom: `drift.maxPSI`, `minRows`, `features` and `sink`."""
 
     paused: bool | None = None
     """While true a changed model or serving is not acted on. Children are still repaired and status is still written.

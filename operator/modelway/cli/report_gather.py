@@ -100,7 +100,7 @@ def _resource(obj: dict[str, Any]) -> ModelDeployment:
 
 def _watch(cluster: Cluster, resource: ModelDeployment, missing: list[str]) -> Watch | None:
     """What the operator remembers; none where nobody has asked it to watch."""
-    if resource.spec.monitoring is None:
+    if resource.spec.monitoring is None or not resource.spec.serves:
         return None
     config_map = child_name(resource.metadata.name, MONITORING_SUFFIX)
     try:

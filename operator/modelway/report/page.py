@@ -186,6 +186,8 @@ def _unwatched(facts: Facts) -> Iterator[str]:
     if facts.resource.spec.monitoring is None:
         yield "Nothing is watched, as spec.monitoring is not given: no drift, no quality, no service level is judged."
         return
+    if not facts.resource.spec.serves:
+        return  # the rest is of requests, of which there are none
     given = facts.given
     if given.quality is None:
         yield "How good the predictions are is not watched: spec.monitoring.quality asks for it."

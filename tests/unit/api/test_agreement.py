@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from modelway.api.crd import render
 from modelway.api.spec import Spec
 from modelway.plan.revisions import resolved_spec, revision_hash
-from support.builders import spec
+from support.builders import spec, stamp
 
 SCHEMA = render()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
 DURATIONS = st.from_regex(re.compile(r"[1-9][0-9]{0,2}(ms|s|m|h)([0-9]{1,2}(ms|s))?", re.ASCII), fullmatch=True)
@@ -29,7 +29,7 @@ def instances(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if schema.get("format") == "date-time":
-        return st.datetimes().map(lambda moment: moment.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0"))
+        return st.datetimes().map(lambda moment: stamp(moment).rjust(20, "0"))
     of_type = {
         "string": _texts,
         "integer": lambda node: st.integers(node.get("minimum", 0), node.get("maximum", 2**31)),

@@ -303,7 +303,7 @@ def test_alerts_and_the_dashboard_are_there_when_they_are_asked_for(helm, everyt
     rule = helm.one("PrometheusRule", **everything)
     assert rule["metadata"]["labels"]["release"] == "prometheus"
     (group,) = rule["spec"]["groups"]
-    assert {"ModelDataDrift", "ModelBatchInputDrift", "ModelStale", "ModelNotMonitored"} <= {
+    assert {"ModelDataDrift", "ModelBatchFailed", "ModelBatchInputDrift", "ModelStale", "ModelNotMonitored"} <= {
         one["alert"] for one in group["rules"]
     }
     board = helm.one("ConfigMap", **everything)

@@ -146,6 +146,7 @@ def test_batch_runs_are_told_of_where_nothing_is_monitored():
     lines = [line for line in generate_latest(registry).decode().splitlines() if line[0] != "#"]
     assert lines == [
         f'modelway_monitoring_condition{{condition="BatchInputDrift",{LABELS}}} 1.0',
+        f'modelway_monitoring_condition{{condition="BatchFailed",{LABELS}}} 0.0',
         f'modelway_monitoring_batch_drift_psi{{batch_job="nightly",feature="income",{LABELS}}} 0.83',
         f'modelway_monitoring_batch_drift_psi{{batch_job="nightly",feature="age",{LABELS}}} 0.02',
         f'modelway_monitoring_batch_drift_psi{{batch_job="weekly",feature="income",{LABELS}}} 0.01',

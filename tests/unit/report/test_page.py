@@ -18,6 +18,7 @@ from modelway.report.words import Tone
 from modelway.stats.drift_cells import Cells
 from modelway.stats.drift_reference import Feature
 from modelway.stats.drift_season import HOURS, STEPS
+from support.batch_jobs import entry
 from support.monitored import LEARNING, NAMES, layout_of_model
 from support.reported import NOW, USUAL_ANSWERS, Model, parsed, shown
 from support.rollouts import CANDIDATE, CHECKED, condition, rejected, resource, under_way
@@ -229,6 +230,11 @@ def test_the_history_is_told_with_its_reasons_and_what_goes_on_with_its_numbers(
 def test_the_age_is_that_of_the_model_that_serves(watched, told):
     model = Model()
     assert dict(page_of(model.facts(watch=watched(model.watch))).facts).get("Trained") == told
+
+
+def test_a_model_that_only_scores_is_not_said_to_lack_what_is_of_requests():
+    given = {"model": {"uri": "s3://m/f/1/"}, "batchJobs": [entry()], "monitoring": {"features": "Hide"}}
+    assert page_of(Facts(parsed(resource(spec=given)), NOW, "0.1.0")).missing == ()
 
 
 def test_what_was_done_to_get_a_better_model_is_told():

@@ -19,7 +19,7 @@ from modelway.server.receipt import HEADER, MOST_ROWS
 from modelway.server.rpc import inference_pb2 as pb
 from modelway.server.tally import Tally
 from modelway.server.tensors import TensorSpec
-from modelway.stats.quality_counts import HORIZON, SLICED, Labelled, QualityCounts
+from modelway.stats.quality_counts import HORIZON, KEPT, Labelled, QualityCounts
 from modelway.stats.quality_figures import metric
 from support.asked import answer_to
 from support.fake_model import FakeModel, loaded
@@ -504,7 +504,7 @@ async def test_slices_are_counted_of_the_windows_that_are_judged(keys):
     now = [float(10**9)]
     app = served(keys, feedback_slices=SLICES, clock=lambda: now[0])
     await send(app, {"id": await predicted(app, 0.75), "label": "no", "slices": {"country": "DE"}})
-    now[0] += 3600 * (SLICED - 1)
+    now[0] += 3600 * (KEPT - 1)
     assert await in_slices(app) == {("country", "DE"): 1}
     now[0] += 3600
     assert ((await counted(app)).rows, await in_slices(app)) == (1, {})

@@ -12,6 +12,7 @@ from modelway.api.status import Status
 from modelway.plan.batch.scoring import scoring
 from modelway.plan.children import controller_revision, pin
 from modelway.plan.failures import digests
+from modelway.plan.monitoring.notices import notices
 from modelway.plan.pods import pod_template
 from modelway.plan.revisions import Revision, expendable, known_revisions, wanted_revision
 from modelway.plan.status import describe_unserved, is_unserved
@@ -45,6 +46,7 @@ def plan_unserved(observed: Observed, *, settings: Settings, now: datetime) -> P
         decides=before is None or before.revision != revision.hash,
         happenings=(*_taken(resource.status, revision), *batch.happenings),
         look_again_after=batch.look_again_after,
+        notices=notices(resource, status),
     )
 
 

@@ -1,13 +1,14 @@
 """Transitions of a model's health as CloudEvents 1.0 (https://github.com/cloudevents/spec, JSON format). Pure.
 
-Called by `plan.plan` with the status that is to be written. What is in them is what the conditions say, and no more: no
-value of a row, and no name of a feature where names are hidden.
+Called by `plan.plan`, and for a model that only scores by `plan.batch.unserved`, with the status that is to be written.
+What is in them is what the conditions say, and no more: no value of a row, and no name of a feature where names are
+hidden.
 """
 
 import hashlib
 from typing import Final
 
-from modelway.api.conditions import MODEL_HEALTH
+from modelway.api.conditions import MODEL_HEALTH, Condition
 from modelway.api.names import API_VERSION, PLURAL
 from modelway.api.resource import ModelDeployment
 from modelway.api.status import Status, StatusCondition
@@ -48,8 +49,15 @@ def _event(resource: ModelDeployment, status: Status, condition: StatusCondition
             "status": condition.status,
             "before": before,
             "reason": condition.reason,
-            "message": condition.message,
+            "message": _message(resource, condition),
             "revision": stable.revision if stable is not None else None,
             "version": stable.version if stable is not None else None,
         },
     }
+
+
+def _message(resource: ModelDeployment, condition: StatusCondition) -> str:
+    """What the condition says. But for a run that failed: what it said itself may quote columns, and values of rows."""
+    if condition.type == Condition.BATCH_FAILED and condition.status == "True":
+        return f"see modelway batch status {resource.metadata.name} --namespace {resource.metadata.namespace}"
+    return condition.message

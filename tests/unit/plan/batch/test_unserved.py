@@ -4,7 +4,7 @@ import pytest
 
 from modelway.api.kinds import CONFIG_MAP, CONTROLLER_REVISION, CRON_JOB, DEPLOYMENT, SERVICE
 from modelway.plan import ChildKey
-from support.batch_jobs import batch_pod, complete, entry, job
+from support.batch_jobs import batch_pod, complete, entry, failed, job
 from support.builders import DIGEST, NAME, NOW, OTHER_DIGEST, fetched, spec
 from support.simulation import Simulation
 
@@ -86,6 +86,22 @@ def test_an_image_that_brings_its_own_model_needs_no_other():
     writes = len(world.writes)
     world.look()
     assert world.writes[writes:] == []
+
+
+def test_a_sink_is_told_of_a_run_that_failed_but_not_in_its_words_and_of_the_one_that_mends_it(world):
+    world.edit(monitoring={"sink": {"url": "http://events.example.com/in"}})
+    name = "fraud-nightly-29738175"
+    said = {"reason": "InputUnreadable", "message": "7.csv: invalid value 'Jo Smith'"}
+    world.jobs = [job(name, created=NOW, shards=1, **failed(NOW, failedIndexes="0"))]
+    world.batch_pods = [batch_pod(name, 0, 42, **said)]
+    world.look()
+    world.look()
+    ran(world)
+    events = [one.event for one in world.notices]
+    told = [(one["subject"], one["data"]["status"], one["data"]["reason"]) for one in events]
+    assert told == [("BatchFailed", "True", "InputUnreadable"), ("BatchFailed", "False", "AsExpected")]
+    assert events[0]["data"]["message"] == "see modelway batch status fraud --namespace ml"
+    assert "Jo Smith" not in str(events)
 
 
 def test_serving_that_is_asked_for_later_begins_as_new(world):

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from support.builders import NAME, UID
+from support.builders import NAME, UID, stamp
 from support.retraining import Upkeep
 
 SINK = {"sink": {"url": "http://events.example.com/in"}}
@@ -43,7 +43,7 @@ def test_an_event_is_a_cloud_event_that_says_what_the_condition_says(upkeep):
     assert event.keys() >= REQUIRED
     assert (event["specversion"], event["type"]) == ("1.0", "dev.modelway.condition.changed.v1")
     assert event["source"] == f"/apis/modelway.dev/v1alpha1/namespaces/ml/modeldeployments/{NAME}"
-    assert event["time"] == condition.last_transition_time.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert event["time"] == stamp(condition.last_transition_time)
     data = event["data"]
     assert (data["before"], data["reason"], data["message"]) == ("False", condition.reason, condition.message)
     assert (data["name"], data["namespace"], data["version"]) == (NAME, "ml", "1")
