@@ -16,8 +16,8 @@ from aiohttp import web
 
 from modelway.api.observations import value_key
 from modelway.controller.observed import Observed
-from modelway.plan.measured import PodKey
-from modelway.plan.monitoring.readings import WatchedPod, Watching
+from modelway.plan.measured import PodKey, Target
+from modelway.plan.monitoring.readings import Watching
 from modelway.plan.routing import Split
 from modelway.plan.routing.observing import MOST_BYTES
 from modelway.profiling.profiles import profile
@@ -119,7 +119,7 @@ async def test_what_is_asked_and_answered_is_counted_to_the_last_row(envoy, desc
             assert await ask_all(envoy, bodies) == [200] * 30
             inputs = await until_told(envoy, observer, rows=begin + 90)
         answers = await told(envoy, observer, "answers")
-        pod = WatchedPod(PodKey("observer", "uid"), "127.0.0.1", A, NOW, is_ending=False)
+        pod = Target(PodKey("observer", "uid"), "127.0.0.1", A, NOW)
         operator = Observed(envoy.session, clock=lambda: NOW, port=observer.port)
         reading, layout = await operator.read(pod, Watching(frozenset({pod}), 60.0), {})
     assert (inputs["skipped"], inputs["refused"], inputs["unread"], inputs["trouble"]) == (0, 0, {}, {})

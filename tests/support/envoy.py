@@ -40,6 +40,7 @@ from modelway.plan.routing.envoy import (
 )
 from modelway.plan.routing.routes import routes_file
 from modelway.plan.routing.split import Health
+from support.builders import NOW
 from support.ports import free_ports
 
 PROGRAM = (
@@ -210,7 +211,7 @@ class Envoy:
 
     async def read(self) -> RouterReading:
         """What the operator would read."""
-        return await Routers(self.session, port=self.ports[STATUS_PORT]).ask(Target(POD, "127.0.0.1"))
+        return await Routers(self.session, port=self.ports[STATUS_PORT]).ask(Target(POD, "127.0.0.1", "", NOW))
 
     async def until_live(self, wanted: Versions) -> RouterReading:
         """The first reading that tells of `wanted`."""

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from modelway.api.observations import value_key
-from modelway.plan.measured import PodKey
+from modelway.plan.measured import PodKey, Target
 from modelway.plan.monitoring.packing import Held
-from modelway.plan.monitoring.readings import Collected, Layout, PodReading, Served, WatchedPod
+from modelway.plan.monitoring.readings import Collected, Layout, PodReading, Served
 from modelway.profiling.profiles import profile
 from modelway.stats.counts import Ints
 from modelway.stats.drift_cells import counted
@@ -44,7 +44,7 @@ LEARNING = Layout("without-reference", NAMES, None, frozenset({2}))
 class Server:
     """One pod of our model server."""
 
-    pod: WatchedPod
+    pod: Target
     layout: Layout
     epoch: str = "epoch-0"
     inputs: Ints = field(init=False)
@@ -91,8 +91,8 @@ class Server:
         )
 
 
-def pod(name: str, revision: str, created_at: datetime, *, is_ending: bool = False) -> WatchedPod:
-    return WatchedPod(PodKey(name, f"uid-of-{name}"), "10.0.0.1", revision, created_at, is_ending)
+def pod(name: str, revision: str, created_at: datetime, *, is_ending: bool = False) -> Target:
+    return Target(PodKey(name, f"uid-of-{name}"), "10.0.0.1", revision, created_at, is_ending)
 
 
 def collected(at: datetime, *servers: Server, usual: dict[str, int] | None = None) -> Collected:

@@ -158,8 +158,8 @@ class BatchJob(Model):
     """No run begins by itself while this is true; runs that are under way go on."""
 
     concurrency_policy: ConcurrencyPolicy | None = None
-    """What happens when a run is due and the last one still goes on. Defaults to Forbid: it does not take place, and
-    is told as missed. Allow: both run. Replace: the last one is cancelled."""
+    """What happens when a run is due and the last one still goes on. Defaults to Forbid: it begins when that
+    has ended, and of several only the one that was due last. Allow: both run. Replace: the last one is cancelled."""
 
     starting_deadline_seconds: Annotated[int, Field(ge=10, le=31536000)] | None = None
     """Seconds after its time within which a run may still begin, as in a CronJob. Left out: any time."""

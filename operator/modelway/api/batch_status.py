@@ -125,7 +125,7 @@ class BatchJobStatus(Model):
     """When the next run is due; absent where none is."""
 
     missed_run: Time | None = None
-    """A run that was due and did not take place; absent again when a later one has."""
+    """A run that was due and has not begun; absent again when it or a later one has, or one by hand has ended well."""
 
     active_run: BatchRun | None = None
     """The run that began last of those that have not ended."""

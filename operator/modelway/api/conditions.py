@@ -171,6 +171,8 @@ class Reason(StrEnum):
     """A run waits: its Job is suspended, by a queue or by hand."""
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     """A run took longer than `activeDeadlineSeconds`."""
+    RUN_MISSED = "RunMissed"
+    """A run that was due has not begun, and does not only wait for the end of the one before."""
 
     # RouteAccepted; beside these, the reasons of the Gateways' own controllers
     ACCEPTED = "Accepted"

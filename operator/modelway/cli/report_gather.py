@@ -24,13 +24,12 @@ from modelway.api.names import (
 )
 from modelway.api.observations import INPUTS, PATH, REFERENCE, AnswerError, check_key
 from modelway.api.resource import ModelDeployment
-from modelway.api.units import time_of
 from modelway.cli.errors import CommandError, KubectlError, NotFound
 from modelway.cli.kubectl import Kubectl
-from modelway.plan.measured import PodKey
+from modelway.plan.measured import Target
 from modelway.plan.monitoring.documents import Document, answers_in, inputs_in, layout_in, reading_of
 from modelway.plan.monitoring.keeping import watch_from
-from modelway.plan.monitoring.readings import Layout, PodReading, WatchedPod
+from modelway.plan.monitoring.readings import Layout, PodReading
 from modelway.plan.monitoring.watch import Watch
 from modelway.plan.pods import HTTP_PORT
 from modelway.plan.routing.live import is_ready
@@ -60,7 +59,7 @@ class Cluster(Kubectl):
 class _Said:
     """What one pod has told, before it is known what it means."""
 
-    pod: WatchedPod
+    pod: Target
     answers: Document
     inputs: Document
 
@@ -183,12 +182,13 @@ def _reading(
 def _said(cluster: Cluster, pod: Mapping[str, Any]) -> _Said | AnswerError:
     """What a pod has counted, or why that is not known."""
     try:
-        watched = _watched(pod)
-        answers = answers_in(_answered(cluster, pod, PATH), watched.revision)
-        inputs = inputs_in(_answered(cluster, pod, INPUTS), watched.revision)
+        labels = pod["metadata"]["labels"]
+        target = Target.of(pod, labels.get(LABEL_OBSERVES) or labels[LABEL_REVISION])
+        answers = answers_in(_answered(cluster, pod, PATH), target.revision)
+        inputs = inputs_in(_answered(cluster, pod, INPUTS), target.revision)
     except AnswerError as error:
         return error
-    return _Said(watched, answers, inputs)
+    return _Said(target, answers, inputs)
 
 
 def _answered(cluster: Cluster, pod: Mapping[str, Any], path: str) -> bytes:
@@ -196,11 +196,3 @@ def _answered(cluster: Cluster, pod: Mapping[str, Any], path: str) -> bytes:
         return cluster.asked(pod, path)
     except KubectlError as error:
         raise AnswerError(error.message) from error
-
-
-def _watched(pod: Mapping[str, Any]) -> WatchedPod:
-    metadata = pod["metadata"]
-    created = time_of(metadata["creationTimestamp"])
-    labels = metadata["labels"]
-    revision = labels.get(LABEL_OBSERVES) or labels[LABEL_REVISION]
-    return WatchedPod(PodKey.of(pod), pod["status"].get("podIP", ""), revision, created, is_ending=False)

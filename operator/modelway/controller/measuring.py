@@ -82,7 +82,10 @@ class Measurer:
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     def follow(self, owner: Owner, wanted: Measuring | None) -> None:
-        """Ask what is wanted and nobody else; new pods, and a shorter pause, count at once. None: ask nobody."""
+        """Ask what is wanted and nobody else; new pods, those that begin to end, and a shorter pause count at once.
+
+        None: ask nobody.
+        """
         followed = self._followed.get(owner)
         if wanted is None:
             self.forget(owner)

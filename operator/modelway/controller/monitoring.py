@@ -14,13 +14,14 @@ from typing import Final
 from modelway.controller.measuring import UnreachableError
 from modelway.controller.tasks import end
 from modelway.kube.store import Owner
-from modelway.plan.monitoring.readings import Collected, Layout, PodReading, WatchedPod, Watching
+from modelway.plan.measured import Target
+from modelway.plan.monitoring.readings import Collected, Layout, PodReading, Watching
 
 _AT_ONCE: Final = 32
 """Pods that are read at the same time, of all models together."""
 _ENDING_SECONDS: Final = 2.0
 
-Read = Callable[[WatchedPod, Watching, Mapping[str, Layout]], Awaitable[tuple[PodReading, Layout | None]]]
+Read = Callable[[Target, Watching, Mapping[str, Layout]], Awaitable[tuple[PodReading, Layout | None]]]
 """Reads one pod; gives the layout of its counts too, where it is none of those that are known."""
 
 
@@ -113,10 +114,10 @@ class Collector:
     async def _round(self, followed: _Followed) -> None:
         """Everybody once, and those that have ended as they were last read."""
         wanted = followed.wanted
-        revisions = frozenset(pod.revision for pod in wanted.pods) or followed.revisions
+        revisions = frozenset(pod.revision for pod in wanted.targets) or followed.revisions
         layouts = followed.collected.layouts if revisions == followed.revisions else {}
         followed.revisions = revisions
-        found, failures, told = await self._gathered(wanted, sorted(wanted.pods), layouts)
+        found, failures, told = await self._gathered(wanted, sorted(wanted.targets), layouts)
         followed.ended |= {one.of.pod.uid: one for one in found if one.of.is_ending}
         readings = followed.ended | {one.of.pod.uid: one for one in found}
         used = {one.layout for one in readings.values()}
@@ -132,7 +133,7 @@ class Collector:
             followed.ended |= {one.of.pod.uid: one for one in found}
 
     async def _gathered(
-        self, wanted: Watching, pods: Iterable[WatchedPod], layouts: Mapping[str, Layout]
+        self, wanted: Watching, pods: Iterable[Target], layouts: Mapping[str, Layout]
     ) -> tuple[list[PodReading], list[str], dict[str, Layout]]:
         answers = await asyncio.gather(*(self._one(pod, wanted, layouts) for pod in pods))
         found = [answer for answer in answers if not isinstance(answer, str)]
@@ -140,7 +141,7 @@ class Collector:
         return [reading for reading, _ in found], [one for one in answers if isinstance(one, str)], told
 
     async def _one(
-        self, pod: WatchedPod, wanted: Watching, layouts: Mapping[str, Layout]
+        self, pod: Target, wanted: Watching, layouts: Mapping[str, Layout]
     ) -> tuple[PodReading, Layout | None] | str:
         async with self._slots:
             try:
@@ -149,5 +150,5 @@ class Collector:
                 return str(error)
 
 
-def _ending(wanted: Watching) -> frozenset[WatchedPod]:
-    return frozenset(pod for pod in wanted.pods if pod.is_ending)
+def _ending(wanted: Watching) -> frozenset[Target]:
+    return frozenset(pod for pod in wanted.targets if pod.is_ending)

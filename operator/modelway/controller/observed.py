@@ -15,8 +15,9 @@ import orjson
 
 from modelway.api.observations import INPUTS, PATH, QUALITY, REFERENCE, AnswerError
 from modelway.controller.asking import Asker
+from modelway.plan.measured import Target
 from modelway.plan.monitoring import documents
-from modelway.plan.monitoring.readings import Layout, PodReading, Served, WatchedPod, Watching
+from modelway.plan.monitoring.readings import Layout, PodReading, Served, Watching
 from modelway.plan.pods import HTTP_PORT
 
 _SECONDS: Final = 5.0
@@ -50,7 +51,7 @@ class Observed:
         self._clock = clock
 
     async def read(
-        self, pod: WatchedPod, wanted: Watching, layouts: Mapping[str, Layout]
+        self, pod: Target, wanted: Watching, layouts: Mapping[str, Layout]
     ) -> tuple[PodReading, Layout | None]:
         """Read one pod; and what its counts mean, where that is none of `layouts`.
 
@@ -61,7 +62,7 @@ class Observed:
             return await self._read(pod, wanted, layouts)
 
     async def _read(
-        self, pod: WatchedPod, wanted: Watching, layouts: Mapping[str, Layout]
+        self, pod: Target, wanted: Watching, layouts: Mapping[str, Layout]
     ) -> tuple[PodReading, Layout | None]:
         taken_at = self._clock()
         answers = documents.answers_in(await self._get(pod, PATH), pod.revision)
@@ -75,7 +76,7 @@ class Observed:
         reading = documents.reading_of(pod, answers, inputs, layout, taken_at=taken_at, served=served, quality=quality)
         return reading, None if is_known else layout
 
-    async def _quality(self, pod: WatchedPod) -> Mapping[str, Any] | None:
+    async def _quality(self, pod: Target) -> Mapping[str, Any] | None:
         """What labels say; None of a pod that takes none, made before that was asked for."""
         try:
             said = orjson.loads(await self._get(pod, QUALITY))
@@ -84,7 +85,7 @@ class Observed:
         is_document = isinstance(said, dict) and isinstance(said.get("format"), int)
         return said if is_document and said.get("revision") == pod.revision else None
 
-    async def _get(self, pod: WatchedPod, path: str) -> bytes:
+    async def _get(self, pod: Target, path: str) -> bytes:
         return await self._asker.get(pod.address, path)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Self
 
+from modelway.api.units import time_of
 from modelway.stats.quality_counts import Labelled, Place
 
 
@@ -196,12 +197,23 @@ class Target(NamedTuple):
     Attributes:
         pod: which one.
         address: its IP address.
-        revision: that it serves; empty for a router.
+        revision: that it serves or observes; empty for a router.
+        created_at: when it was made, UTC.
+        is_ending: whether it is about to end.
     """
 
     pod: PodKey
     address: str
-    revision: str = ""
+    revision: str
+    created_at: datetime
+    is_ending: bool = False
+
+    @classmethod
+    def of(cls, pod: Mapping[str, Any], revision: str = "") -> Self:
+        """A pod as the API server tells it."""
+        metadata, address = pod["metadata"], pod["status"].get("podIP", "")
+        is_ending = bool(metadata.get("deletionTimestamp"))
+        return cls(PodKey.of(pod), address, revision, time_of(metadata["creationTimestamp"]), is_ending)
 
     @property
     def is_router(self) -> bool:

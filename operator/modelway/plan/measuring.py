@@ -3,12 +3,13 @@
 from dataclasses import replace
 from datetime import datetime
 
+from modelway.api.names import LABEL_REVISION
 from modelway.plan.measured import Labelling, Measuring
 from modelway.plan.roles import Roles
 from modelway.plan.rollout.labels import begins_at, counts_labels, windows_of
 from modelway.plan.rollout.ledger import Ledger
 from modelway.plan.rollout.questions import questions_of
-from modelway.plan.routing import ROLLOUT_SECONDS, Routing, server_targets
+from modelway.plan.routing import ROLLOUT_SECONDS, Routing, targets
 from modelway.plan.types import Observed, Settings
 
 
@@ -27,7 +28,7 @@ def measuring(
     if not any(check.predictions for check in ledger.rollout.checks):
         return asked
     ours = {revision.hash for revision in roles.in_use() if revision.has_own_server}
-    return replace(asked, targets=asked.targets | server_targets(observed.pods, ours))
+    return replace(asked, targets=asked.targets | targets(observed.pods, LABEL_REVISION, ours))
 
 
 def _labelling(observed: Observed, roles: Roles, ledger: Ledger, now: datetime) -> Labelling | None:
@@ -39,5 +40,5 @@ def _labelling(observed: Observed, roles: Roles, ledger: Ledger, now: datetime) 
     windows = windows_of(candidate, stable)
     if windows.seconds is None:
         return None
-    asked = server_targets(observed.pods, {candidate.hash, stable.hash})
+    asked = targets(observed.pods, LABEL_REVISION, {candidate.hash, stable.hash})
     return Labelling(asked, begins_at(ledger, windows, now))

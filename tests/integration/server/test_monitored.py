@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from modelway.controller.observed import Observed
-from modelway.plan.measured import PodKey
+from modelway.plan.measured import PodKey, Target
 from modelway.plan.monitoring.answers import requests_in
 from modelway.plan.monitoring.counting import counted
 from modelway.plan.monitoring.packing import parts
-from modelway.plan.monitoring.readings import WatchedPod, Watching
+from modelway.plan.monitoring.readings import Watching
 from modelway.profiling.profiles import profile
 from modelway.stats.drift import judge
 from modelway.stats.drift_cells import cell_counts
@@ -21,7 +21,7 @@ from support.models import iris
 from support.server_process import server_process
 
 NOW = datetime.now(UTC)
-POD = WatchedPod(PodKey("iris-abc-1", "uid-1"), "127.0.0.1", "abc", NOW, is_ending=False)
+POD = Target(PodKey("iris-abc-1", "uid-1"), "127.0.0.1", "abc", NOW)
 WATCHING = Watching(frozenset({POD}), every=300.0, served=True)
 NAMES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 RNG = np.random.default_rng(1)

@@ -25,7 +25,7 @@ from support.server_process import server_process
 EVERY = 15  # of the 150 rows: ten, of all three classes
 ROWS = iris().rows[::EVERY].astype(np.float32)
 EXPECTED = {"class:0": 4, "class:1": 3, "class:2": 3}
-TARGET = Target(PodKey("iris-abc-1", "uid"), "127.0.0.1", "abc")
+TARGET = Target(PodKey("iris-abc-1", "uid"), "127.0.0.1", "abc", datetime.now(UTC))
 
 
 @pytest.fixture

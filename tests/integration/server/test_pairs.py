@@ -49,7 +49,7 @@ def read(servers):
         async with aiohttp.ClientSession() as session:
             return [
                 await Servers(session, clock=lambda: datetime.now(UTC), port=server.port).ask(
-                    Target(PodKey(f"iris-{revision}", f"uid-{revision}"), "127.0.0.1", revision)
+                    Target(PodKey(f"iris-{revision}", f"uid-{revision}"), "127.0.0.1", revision, datetime.now(UTC))
                 )
                 for revision, server in servers.items()
             ]

@@ -22,7 +22,7 @@ from support.builders import NOW
 
 STABLE, CANDIDATE = "aaaaaaaa", "bbbbbbbb"
 RATE = 100.0
-ROUTER = Target(PodKey("fraud-router-1", "uid-of-router"), "127.0.0.1")
+ROUTER = Target(PodKey("fraud-router-1", "uid-of-router"), "127.0.0.1", "", NOW)
 SERVERS = {STABLE: "127.0.0.2", CANDIDATE: "127.0.0.3"}
 
 
@@ -99,7 +99,7 @@ async def test_servers_have_answered_what_the_routers_have_sent() -> None:
     clock = Clock()
     feed = fed(clock, weight=25)
     clock.now = 100.0
-    target = Target(PodKey("fraud-1", f"uid-of-{CANDIDATE}"), SERVERS[CANDIDATE], CANDIDATE)
+    target = Target(PodKey("fraud-1", f"uid-of-{CANDIDATE}"), SERVERS[CANDIDATE], CANDIDATE, NOW)
     async with served(PATH, feed.observations) as port, aiohttp.ClientSession() as session:
         reading = await Servers(session, clock=lambda: NOW, port=port).ask(target)
     assert reading.answers == {"class:0": 2250, "class:1": 250}

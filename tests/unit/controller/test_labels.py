@@ -45,7 +45,7 @@ def asked():
 
         async with answering(handle) as (port, session):
             reader = Labels(session, clock=lambda: NOW, port=port)
-            return await reader.ask(Target(POD, "127.0.0.1", "6f1c2a9b"), since), queries
+            return await reader.ask(Target(POD, "127.0.0.1", "6f1c2a9b", NOW), since), queries
 
     return ask
 

@@ -21,9 +21,9 @@ from support import virtual_time
 
 OWNER = Owner("ml", "fraud")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-ROUTER = Target(PodKey("router-1", "u1"), "10.0.0.1")
+ROUTER = Target(PodKey("router-1", "u1"), "10.0.0.1", "", NOW)
 QUESTION = Question("own", "0b77d1ce", "good{}", "all{}")
-SERVER = Target(PodKey("server-1", "u2"), "10.0.0.2", "0b77d1ce")
+SERVER = Target(PodKey("server-1", "u2"), "10.0.0.2", "0b77d1ce", NOW)
 
 
 class Pods:
@@ -130,6 +130,15 @@ async def test_a_new_pod_is_asked_at_once_and_one_that_is_gone_never_again(pods,
     await asyncio.sleep(5)
     assert pods.asked == [(0, "router-1"), (1, "server-1")]
     assert measurer.measured(OWNER).routers == ()
+
+
+@story
+async def test_a_pod_that_begins_to_end_is_asked_at_once(pods, measurer, news):
+    measurer.follow(OWNER, every(10, SERVER))
+    await asyncio.sleep(1)
+    measurer.follow(OWNER, every(10, SERVER._replace(is_ending=True)))
+    await asyncio.sleep(5)
+    assert pods.asked == [(0, "server-1"), (1, "server-1")]
 
 
 @story

@@ -111,10 +111,10 @@ async def test_a_pod_that_is_ending_is_read_until_it_is_gone_and_its_last_counts
     pods.collector.follow(OWNER, WATCHING)
     await asyncio.sleep(10)
     ending = SECOND._replace(is_ending=True)
-    pods.collector.follow(OWNER, replace(WATCHING, pods=frozenset({FIRST, ending}), counted=at(0)))
+    pods.collector.follow(OWNER, replace(WATCHING, targets=frozenset({FIRST, ending}), counted=at(0)))
     await asyncio.sleep(5)
     assert [when for when, name in pods.read_at if name == "server-2"] == [0, 10, 12, 14]
-    pods.collector.follow(OWNER, replace(WATCHING, pods=frozenset({FIRST}), counted=at(0)))
+    pods.collector.follow(OWNER, replace(WATCHING, targets=frozenset({FIRST}), counted=at(0)))
     await asyncio.sleep(300)
     (last,) = (one for one in pods.collector.collected(OWNER).readings if one.of.pod.name == "server-2")
     assert last.taken_at == at(14)
@@ -124,9 +124,9 @@ async def test_a_pod_that_is_ending_is_read_until_it_is_gone_and_its_last_counts
 @story
 async def test_a_reading_of_a_pod_that_is_gone_is_let_go_of_once_it_is_counted(pods):
     ending = SECOND._replace(is_ending=True)
-    pods.collector.follow(OWNER, replace(WATCHING, pods=frozenset({FIRST, ending})))
+    pods.collector.follow(OWNER, replace(WATCHING, targets=frozenset({FIRST, ending})))
     await asyncio.sleep(1)
-    pods.collector.follow(OWNER, replace(WATCHING, pods=frozenset({FIRST}), counted=at(1)))
+    pods.collector.follow(OWNER, replace(WATCHING, targets=frozenset({FIRST}), counted=at(1)))
     await asyncio.sleep(300)
     assert pods.names() == ["server-1"]
 
@@ -134,9 +134,9 @@ async def test_a_reading_of_a_pod_that_is_gone_is_let_go_of_once_it_is_counted(p
 @story
 async def test_a_round_that_nobody_has_counted_loses_no_reading_of_a_pod_that_is_gone(pods):
     ending = SECOND._replace(is_ending=True)
-    pods.collector.follow(OWNER, replace(WATCHING, pods=frozenset({FIRST, ending})))
+    pods.collector.follow(OWNER, replace(WATCHING, targets=frozenset({FIRST, ending})))
     await asyncio.sleep(1)
-    pods.collector.follow(OWNER, replace(WATCHING, pods=frozenset({FIRST})))
+    pods.collector.follow(OWNER, replace(WATCHING, targets=frozenset({FIRST})))
     await asyncio.sleep(700)
     assert pods.names() == ["server-1", "server-2"]
 
@@ -146,7 +146,7 @@ async def test_a_pod_that_hangs_holds_up_its_own_model_alone(pods):
     other = Owner("ml", "churn")
     pods.hang.add("server-2")
     pods.collector.follow(OWNER, WATCHING)
-    pods.collector.follow(other, replace(WATCHING, pods=frozenset({FIRST})))
+    pods.collector.follow(other, replace(WATCHING, targets=frozenset({FIRST})))
     await asyncio.sleep(1)
     assert pods.news == [0]
     assert pods.collector.collected(other).at == at(0)
@@ -177,6 +177,6 @@ async def test_a_layout_of_another_revision_is_asked_for_again_though_it_is_call
     pods.collector.follow(OWNER, WATCHING)
     await asyncio.sleep(1)
     later = pod("server-3", "0b77d1ce", BEGAN)
-    pods.collector.follow(OWNER, replace(WATCHING, pods=frozenset({later})))
+    pods.collector.follow(OWNER, replace(WATCHING, targets=frozenset({later})))
     await asyncio.sleep(600)
     assert pods.told == ["server-1", "server-2", "server-3"]

@@ -10,13 +10,13 @@ from aiohttp import web
 from modelway.controller import observed
 from modelway.controller.measuring import UnreachableError
 from modelway.controller.observed import Observed
-from modelway.plan.measured import PodKey
-from modelway.plan.monitoring.readings import Layout, Served, WatchedPod, Watching
+from modelway.plan.measured import PodKey, Target
+from modelway.plan.monitoring.readings import Layout, Served, Watching
 from modelway.stats.drift_reference import from_record
 from support.web_server import answering
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-POD = WatchedPod(PodKey("fraud-6f1c2a9b-x7", "uid-1"), "127.0.0.1", "6f1c2a9b", NOW, is_ending=False)
+POD = Target(PodKey("fraud-6f1c2a9b-x7", "uid-1"), "127.0.0.1", "6f1c2a9b", NOW)
 FEATURE = {"name": "age", "edges": [1.0], "lowest": 0.0, "highest": 2.0, "counts": [5, 5]}
 SHORT = [0, 0, 0, 0, 0, 0, 0, 0, 3, 4]
 SAID = {

@@ -24,7 +24,7 @@ from support.web_server import answering
 
 RECORDED = json.loads((Path(__file__).parent / "router_stats.json").read_text())
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-TARGET = Target(PodKey("router-1", "uid-1"), "127.0.0.1")
+TARGET = Target(PodKey("router-1", "uid-1"), "127.0.0.1", "", NOW)
 
 
 def stats(*, merged=1, without=(), **values):

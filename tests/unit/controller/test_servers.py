@@ -38,7 +38,7 @@ def asked():
             return await answer() if callable(answer) else answer
 
         async with answering(handle) as (port, session):
-            return await Servers(session, clock=lambda: NOW, port=port).ask(Target(POD, "127.0.0.1", "6f1c2a9b"))
+            return await Servers(session, clock=lambda: NOW, port=port).ask(Target(POD, "127.0.0.1", "6f1c2a9b", NOW))
 
     return ask
 

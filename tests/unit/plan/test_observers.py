@@ -10,10 +10,9 @@ import pytest
 from modelway.api.kinds import DEPLOYMENT, NETWORK_POLICY, SERVICE
 from modelway.api.names import COMPONENT_OBSERVER, LABEL_COMPONENT, LABEL_OBSERVES, LABEL_REVISION, observer_name
 from modelway.plan import ChildKey
-from modelway.plan.measured import PodKey
-from modelway.plan.monitoring.monitor import watched_pods
-from modelway.plan.monitoring.readings import Collected, WatchedPod
-from modelway.plan.routing import Backend, Split
+from modelway.plan.measured import PodKey, Target
+from modelway.plan.monitoring.readings import Collected
+from modelway.plan.routing import Backend, Split, targets
 from modelway.plan.routing.observing import FILTER, MOST_BYTES
 from modelway.plan.routing.routes import routes_file
 from modelway.plan.routing.split import Health
@@ -128,7 +127,7 @@ def test_our_own_server_counts_by_itself_until_the_image_that_is_to_be_observed_
     going_over(world, serving__container={"image": "own:1", "port": 5000}, monitoring__observe={})
     assert observer_of(world) is None
     assert not any("typed_per_filter_config" in one for one in routes_of(world))
-    assert {(one.pod.name, one.revision) for one in world.last.watching.pods} == {
+    assert {(one.pod.name, one.revision) for one in world.last.watching.targets} == {
         (name, ours) for name in world.pods_of(ours)
     }
     world.settle_routed()
@@ -146,7 +145,7 @@ def test_an_image_is_observed_no_more_when_our_own_server_is_to_follow():
     world.settle_routed()
     look_at_addresses(world)
     assert world.stable != theirs
-    assert {one.pod.name for one in world.last.watching.pods} == set(world.pods_of(world.stable))
+    assert {one.pod.name for one in world.last.watching.targets} == set(world.pods_of(world.stable))
 
 
 def test_the_observers_pod_is_locked_down_and_gets_credentials_only_where_the_model_is_fetched():
@@ -200,7 +199,7 @@ class Story:
         (self.pod,) = [name for name, pod in self.world.pods.items() if LABEL_OBSERVES in pod["metadata"]["labels"]]
         look_at_addresses(self.world)
         made_at = self.world.now - timedelta(hours=1)
-        watched = WatchedPod(PodKey(self.pod, f"uid-of-{self.pod}"), "10.0.0.9", self.world.stable, made_at, False)
+        watched = Target(PodKey(self.pod, f"uid-of-{self.pod}"), "10.0.0.9", self.world.stable, made_at)
         self.observer = Server(watched, LAYOUT)
         self.trouble = ("", "")
 
@@ -266,7 +265,7 @@ def test_an_observer_that_is_not_ready_is_told():
     story.world.break_down(story.pod)
     story.nobody_answers()
     assert story.said() == ("Unknown", "NotObserved", "the observer is not ready yet")
-    assert story.world.last.watching.pods == frozenset()
+    assert story.world.last.watching.targets == frozenset()
     told = builders.words(reason="MetadataInvalid", message="modelway.json is wrong in golden")
     broken = builders.container("observer", builders.waiting("CrashLoopBackOff"), last=builders.ended(1, message=told))
     story.world.pods[story.pod] = changed(story.world.pods[story.pod], {"status.containerStatuses": [broken]})
@@ -286,10 +285,11 @@ def test_the_operator_reads_the_observers_that_are_ready_and_those_that_are_endi
     world = settled()
     look_at_addresses(world)
     ready = [pod for pod in world.pods.values() if LABEL_OBSERVES in pod["metadata"]["labels"] and is_ready(pod)]
-    assert [one.address for one in watched_pods(ready, world.stable, LABEL_OBSERVES)] == ["10.0.0.9"]
-    assert watched_pods(ready, "bbbbbbbb", LABEL_OBSERVES) == frozenset()
-    ending = ready[0] | {"metadata": ready[0]["metadata"] | {"deletionTimestamp": "2026-11-21T12:00:00Z"}}
-    (found,) = watched_pods([ending], world.stable, LABEL_OBSERVES)
+    assert [one.address for one in targets(ready, LABEL_OBSERVES, {world.stable}, ending=True)] == ["10.0.0.9"]
+    assert targets(ready, LABEL_OBSERVES, {"bbbbbbbb"}, ending=True) == frozenset()
+    ending = changed(ready[0], {"metadata.deletionTimestamp": "2026-11-21T12:00:00Z", "status.conditions": []})
+    assert targets([ending], LABEL_OBSERVES, {world.stable}) == frozenset()
+    (found,) = targets([ending], LABEL_OBSERVES, {world.stable}, ending=True)
     assert found.is_ending
 
 

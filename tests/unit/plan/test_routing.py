@@ -29,7 +29,7 @@ from modelway.plan.routing import (
     router_children,
     router_pods,
     router_selector,
-    targets,
+    router_targets,
     versions,
     wants_routers,
 )
@@ -67,6 +67,7 @@ def pod(number=1, *, told="", ready=True, deleted=False, phase="Running"):
         "name": f"router-{number}",
         "namespace": NAMESPACE,
         "uid": f"uid-{number}",
+        "creationTimestamp": "2026-11-21T12:00:00Z",
         "labels": child_labels(NAME) | router_selector(NAME),
     }
     if told:
@@ -384,7 +385,7 @@ def test_only_routers_are_asked_and_only_with_an_address():
     server["metadata"]["labels"] = child_labels(NAME, "aaaaaaaa") | {LABEL_COMPONENT: "model-server"}
     homeless = pod(3)
     del homeless["status"]["podIP"]
-    assert {target.pod.name for target in targets((pod(1), server, homeless))} == {"router-1"}
+    assert {target.pod.name for target in router_targets((pod(1), server, homeless))} == {"router-1"}
 
 
 @pytest.mark.parametrize(
@@ -450,7 +451,7 @@ def test_routers_are_asked_often_while_something_is_on_its_way():
     assert (at_rest.is_live, at_rest.measuring.every) == (True, AT_REST_SECONDS)
     moving = route(observed, Split(STABLE, CANDIDATE, 5), serves_already=True, settings=SETTINGS_HERE)
     assert (moving.is_live, moving.measuring.every) == (False, ON_ITS_WAY_SECONDS)
-    assert moving.measuring.targets == targets(READY["pods"])
+    assert moving.measuring.targets == router_targets(READY["pods"])
 
 
 def test_routers_are_asked_often_until_they_have_found_the_candidates_pods():

@@ -18,7 +18,7 @@ from modelway.api.units import time_of
 from modelway.plan.batch.children import cron_job
 from modelway.plan.batch.cron import Schedule, parse
 from modelway.plan.batch.runs import Seen, seen
-from modelway.plan.batch.telling import finished, happenings
+from modelway.plan.batch.telling import finished, happenings, what_is_missed
 from modelway.plan.revisions import Revision
 from modelway.plan.types import Child, ChildKey, Happening, Object, Observed, Settings
 
@@ -105,12 +105,13 @@ def _look(observed: Observed, job: BatchJob, has_revision: bool, now: datetime) 
     active, last = _active(runs), _last(runs, before)
     waits = schedule if problem is None and has_revision and not job.suspend else None
     live = observed.children.get(ChildKey(CRON_JOB, cron_job_name(name, job.name)))
-    due, missed, pause = _times(waits, before, live, now)
+    began = _last_scheduled(live)
+    due, missed, pause = _times(waits, before, began, now)
     status = BatchJobStatus(
         name=job.name,
         cron_job=cron_job_name(name, job.name),
         next_run=due,
-        missed_run=missed,
+        missed_run=_still(missed, began, last),
         active_run=active,
         last_run=last,
     )
@@ -118,7 +119,7 @@ def _look(observed: Observed, job: BatchJob, has_revision: bool, now: datetime) 
         pause = _SOON_SECONDS
     return _Entry(
         status=status,
-        trouble=_trouble(job, problem, active, last),
+        trouble=_trouble(status, problem, is_held=_is_held(missed, waits, began, live)),
         happenings=happenings(before, status, ended=[one.run for one in runs if one.is_settled], there=observed.jobs),
         look_again_after=pause,
         can_fire=problem is None,
@@ -144,27 +145,40 @@ def _schedule(job: BatchJob, now: datetime) -> tuple[Schedule | None, tuple[str,
 
 
 def _times(
-    schedule: Schedule | None, before: BatchJobStatus | None, live: Object | None, now: datetime
+    schedule: Schedule | None, before: BatchJobStatus | None, began: datetime | None, now: datetime
 ) -> tuple[datetime | None, datetime | None, float | None]:
     """The next run, the one that was missed, and the seconds until that is to be looked at again."""
     if schedule is None:
         return None, None, None
     due = before.next_run if before is not None else None
-    began = _last_scheduled(live)
     missed = before.missed_run if before is not None else None
     if due is not None and due <= now and (began is None or began < due):
         late = (now - due).total_seconds()
         if late < MISSED_SECONDS:
-            return due, _still(missed, began), MISSED_SECONDS - late + _SOON_SECONDS
+            return due, missed, MISSED_SECONDS - late + _SOON_SECONDS
         missed = due
     upcoming = schedule.next_after(now)
     pause = (upcoming - now).total_seconds() + _LATE_SECONDS if upcoming is not None else None
-    return upcoming, _still(missed, began), pause
+    return upcoming, missed, pause
 
 
-def _still(missed: datetime | None, began: datetime | None) -> datetime | None:
-    """A missed run, until one that was due then or later has begun."""
-    return missed if missed is not None and (began is None or began < missed) else None
+def _still(missed: datetime | None, began: datetime | None, last: BatchRun | None) -> datetime | None:
+    """A missed run, until one that was due then or later has begun, or one that began later has ended well."""
+    if missed is None or (began is not None and began >= missed):
+        return None
+    is_made_up = last is not None and last.result == "Succeeded" and _began(last)[0] >= missed
+    return None if is_made_up else missed
+
+
+def _is_held(missed: datetime | None, schedule: Schedule | None, began: datetime | None, live: Object | None) -> bool:
+    """Whether a missed run only waits for the end of the one before.
+
+    With `Forbid`, Kubernetes then begins the run that was due last: the first behind another waits, the second is lost.
+    """
+    if missed is None or schedule is None or began is None or live is None:
+        return False
+    is_forbidden = live["spec"].get("concurrencyPolicy") == "Forbid" and bool(live["status"].get("active"))
+    return is_forbidden and missed == schedule.next_after(began)
 
 
 def _last_scheduled(live: Object | None) -> datetime | None:
@@ -194,15 +208,16 @@ def _began(run: BatchRun) -> tuple[datetime, str]:
     return run.start_time or datetime.min.replace(tzinfo=UTC), run.job
 
 
-def _trouble(
-    job: BatchJob, problem: tuple[str, str] | None, active: BatchRun | None, last: BatchRun | None
-) -> tuple[str, str] | None:
+def _trouble(entry: BatchJobStatus, problem: tuple[str, str] | None, *, is_held: bool) -> tuple[str, str] | None:
+    active, last = entry.active_run, entry.last_run
     if problem is not None:
-        return problem[0], f"{job.name}: {problem[1]}"
+        return problem[0], f"{entry.name}: {problem[1]}"
     if active is not None and active.reason is not None and active.reason not in _HARMLESS:
-        return active.reason, f"{job.name}, {active.job}: {active.message}"
+        return active.reason, f"{entry.name}, {active.job}: {active.message}"
+    if entry.missed_run is not None and not is_held:
+        return Reason.RUN_MISSED, what_is_missed(entry)
     if last is not None and last.result == "Failed":
-        return last.reason or Reason.SHARDS_FAILED, f"{job.name}, {last.job}: {last.message}"
+        return last.reason or Reason.SHARDS_FAILED, f"{entry.name}, {last.job}: {last.message}"
     return None
 
 

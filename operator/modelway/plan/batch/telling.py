@@ -15,6 +15,15 @@ def finished(run: BatchRun) -> tuple[datetime, str]:
     return run.completion_time or datetime.min.replace(tzinfo=UTC), run.job
 
 
+def what_is_missed(entry: BatchJobStatus) -> str:
+    """Which run has not begun, and what may be in its way."""
+    if entry.active_run is not None:
+        why = f"{entry.active_run.job} still goes on, and concurrencyPolicy may forbid another beside it"
+    else:
+        why = f"look at the CronJob: kubectl describe cronjob {entry.cron_job}"
+    return f"{entry.name}: the run of {entry.missed_run:%Y-%m-%d %H:%M} UTC has not begun; {why}"
+
+
 def happenings(
     before: BatchJobStatus | None, after: BatchJobStatus, *, ended: Iterable[BatchRun], there: Iterable[Object]
 ) -> tuple[Happening, ...]:
@@ -52,8 +61,7 @@ def _of_cancelled(before: BatchJobStatus | None, after: BatchJobStatus, there: s
 
 def _of_missed(before: BatchJobStatus | None, after: BatchJobStatus) -> Iterator[Happening]:
     if after.missed_run is not None and (before is None or before.missed_run != after.missed_run):
-        message = f"{after.name}: the run of {after.missed_run:%Y-%m-%d %H:%M} UTC has not begun; {_why_missed(after)}"
-        yield Happening(type="Warning", reason="BatchRunMissed", message=message, action=_ACTION)
+        yield Happening(type="Warning", reason="BatchRunMissed", message=what_is_missed(after), action=_ACTION)
 
 
 def _of_run(name: str, run: BatchRun) -> Happening:
@@ -68,9 +76,3 @@ def _of_run(name: str, run: BatchRun) -> Happening:
     where = f"; {run.output}" if run.output else ""
     message = f"{name}, {run.job}: {counted}{took}{where}"
     return Happening(type="Normal", reason="BatchSucceeded", message=message, action=_ACTION)
-
-
-def _why_missed(entry: BatchJobStatus) -> str:
-    if entry.active_run is not None:
-        return f"{entry.active_run.job} still goes on, and concurrencyPolicy may forbid another beside it"
-    return f"look at the CronJob: kubectl describe cronjob {entry.cron_job}"

@@ -13,8 +13,9 @@ import numpy as np
 import orjson
 
 from modelway.api.observations import INPUTS, PATH, REFERENCE, AnswerError, check_origin
+from modelway.plan.measured import Target
 from modelway.plan.monitoring.packing import Held
-from modelway.plan.monitoring.readings import Layout, PodReading, Served, WatchedPod
+from modelway.plan.monitoring.readings import Layout, PodReading, Served
 from modelway.stats.drift_reference import LONGEST_NAME, MOST_FEATURES, ReferenceRefusedError, from_record
 
 _LONGEST_TROUBLE: Final = 400
@@ -57,7 +58,7 @@ def layout_in(body: bytes) -> Layout:
 
 
 def reading_of(
-    pod: WatchedPod,
+    pod: Target,
     answers: Document,
     inputs: Document,
     layout: Layout,

@@ -4,7 +4,7 @@ Called by `plan.plan` when roles are known. Pure. Readings that were counted alr
 next to nothing between two rounds.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -18,16 +18,15 @@ from modelway.api.names import LABEL_OBSERVES, LABEL_REVISION, MONITORING_KEY, M
 from modelway.api.observing import Observe
 from modelway.api.status import Status
 from modelway.api.units import seconds, time_of
-from modelway.plan.measured import PodKey
 from modelway.plan.monitoring.keeping import content_of, watch_from
-from modelway.plan.monitoring.readings import Served, WatchedPod, Watching
+from modelway.plan.monitoring.readings import Served, Watching
 from modelway.plan.monitoring.rounds import Round, RouterMark, begun, carried
 from modelway.plan.monitoring.telling import Sight, stale_at, status_of, verdicts
 from modelway.plan.monitoring.watch import Watch
 from modelway.plan.observers import observer_trouble
 from modelway.plan.revisions import Revision
-from modelway.plan.routing.live import is_ready
-from modelway.plan.types import ChildKey, Happening, Object, Observed, Verdict
+from modelway.plan.routing.live import targets
+from modelway.plan.types import ChildKey, Happening, Observed, Verdict
 
 _OF_FEATURES: Final = frozenset({Condition.DATA_DRIFT, Condition.DATA_QUALITY_ISSUE})
 _TOLD_SECONDS: Final = 60.0
@@ -94,15 +93,15 @@ def monitor(
     if stable is not None and (is_counted or (routed and given.slo is not None)):
         quality = given.quality if is_ours else None  # which needs ids that only our server gives
         label = LABEL_REVISION if is_ours else LABEL_OBSERVES
-        pods = watched_pods(observed.pods, stable.hash, label) if is_counted else frozenset()
+        asked = targets(observed.pods, label, {stable.hash}, ending=True) if is_counted else frozenset()
         if observe is not None:
-            trouble = _trouble(observed, stable.hash, is_read=bool(pods))
+            trouble = _trouble(observed, stable.hash, is_read=bool(asked))
         watch = _after(observed, stable, found, given, quality, routed=routed)
         if watch is not None and watch.trained_at != trained_at:
             watch = replace(watch, trained_at=trained_at)
         watch = _with_content(watch, found)
         watching = Watching(
-            pods=pods,
+            targets=asked,
             every=seconds(given.window or DEFAULT_WINDOW),
             counted=watch.closed_at if watch is not None else None,
             served=given.slo is not None and not routed,
@@ -250,23 +249,6 @@ def _trained_at(
     return said if is_of_stable or found is None else found.trained_at
 
 
-def watched_pods(pods: Iterable[Object], revision: str, label: str) -> frozenset[WatchedPod]:
-    """Those that tell what `revision` is asked and answers, and those that may still be telling it.
-
-    Args:
-        pods: all of the resource's.
-        revision: the hash.
-        label: by which they have it: our servers serve it, observers observe it.
-    """
-    found = set()
-    for pod in pods:
-        metadata, address = pod["metadata"], pod.get("status", {}).get("podIP")
-        is_ending = bool(metadata.get("deletionTimestamp"))
-        if metadata["labels"].get(label) == revision and address and (is_ending or is_ready(pod)):
-            found.add(WatchedPod(PodKey.of(pod), address, revision, _created(pod), is_ending))
-    return frozenset(found)
-
-
 def _trouble(observed: Observed, revision: str, *, is_read: bool) -> tuple[str, str]:
     """What is in the way of the observer: of requests, and of answers."""
     if not is_read:
@@ -277,12 +259,8 @@ def _trouble(observed: Observed, revision: str, *, is_read: bool) -> tuple[str, 
     return of_requests, of_answers or of_requests
 
 
-def _created(pod: Object) -> datetime:
-    return time_of(pod["metadata"]["creationTimestamp"])
-
-
 def _routers(observed: Observed, stable: Revision) -> tuple[RouterMark, ...]:
-    created = {pod["metadata"]["uid"]: _created(pod) for pod in observed.pods}
+    created = {pod["metadata"]["uid"]: time_of(pod["metadata"]["creationTimestamp"]) for pod in observed.pods}
     return tuple(
         RouterMark(
             reading.pod.uid,

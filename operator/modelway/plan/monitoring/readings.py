@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from modelway.plan.measured import PodKey
+from modelway.plan.measured import Target
 from modelway.plan.monitoring.packing import Held
 from modelway.stats.drift_cells import FIGURES, Cells
 from modelway.stats.drift_learning import grid, hashed
@@ -42,24 +42,6 @@ class Layout:
     def sizes(self) -> tuple[int, ...]:
         """How many numbers there are of each feature."""
         return tuple(FIGURES + one.size for one in self.cells())
-
-
-class WatchedPod(NamedTuple):
-    """A pod that is read.
-
-    Attributes:
-        pod: which one.
-        address: its IP address.
-        revision: that it serves.
-        created_at: when it was made, UTC.
-        is_ending: whether it is about to end.
-    """
-
-    pod: PodKey
-    address: str
-    revision: str
-    created_at: datetime
-    is_ending: bool
 
 
 class Served(NamedTuple):
@@ -96,7 +78,7 @@ class PodReading:
         trouble: of an observer: why it can read hardly any request, and why hardly any answer; empty where it can.
     """
 
-    of: WatchedPod
+    of: Target
     taken_at: datetime
     epoch: str
     layout: str
@@ -133,14 +115,14 @@ class Watching:
     """Whom to read.
 
     Attributes:
-        pods: those that are read once in each window; those that are ending again and again until they have.
+        targets: pods that are read once in each window; those that are ending again and again until they have.
         every: a window's seconds.
         counted: when the last round was that has been counted; the next is a window later. None: it is due at once.
         served: whether they are asked how they answered.
         quality: whether they are asked for what labels say.
     """
 
-    pods: frozenset[WatchedPod]
+    targets: frozenset[Target]
     every: float
     counted: datetime | None = None
     served: bool = False

@@ -6,7 +6,7 @@
 
 from modelway.plan.routing.children import router_children, router_selector, versions
 from modelway.plan.routing.gateway import RouteVerdict, has_route, http_route, route_verdict
-from modelway.plan.routing.live import Versions, live, reach, ready_routers, router_pods, server_targets, targets
+from modelway.plan.routing.live import Versions, live, reach, ready_routers, router_pods, router_targets, targets
 from modelway.plan.routing.route import ROLLOUT_SECONDS, Routing, fronted, leads_to_routers, route, wants_routers
 from modelway.plan.routing.split import Backend, Split, backend_of
 
@@ -30,7 +30,7 @@ __all__ = [
     "router_children",
     "router_pods",
     "router_selector",
-    "server_targets",
+    "router_targets",
     "targets",
     "versions",
     "wants_routers",

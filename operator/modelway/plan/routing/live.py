@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from modelway.api.names import ANNOTATION_ROUTING, COMPONENT_ROUTER, LABEL_COMPONENT, LABEL_REVISION
+from modelway.api.names import ANNOTATION_ROUTING, COMPONENT_ROUTER, LABEL_COMPONENT
 from modelway.plan.measured import SHADOW, Measured, PodKey, RouterReading, Target
 from modelway.plan.types import Object, Touch
 
@@ -76,17 +76,28 @@ def _found(reading: RouterReading | None, revision: str) -> int:
     return min((healthy[arm] for arm in (revision, revision + SHADOW) if arm in healthy), default=0)
 
 
-def targets(pods: Iterable[Object]) -> frozenset[Target]:
+def router_targets(pods: Iterable[Object]) -> frozenset[Target]:
     """The routers that can be asked."""
-    return frozenset(Target(PodKey.of(pod), pod["status"]["podIP"]) for pod in ready_routers(pods) if _has_address(pod))
+    return frozenset(Target.of(pod) for pod in ready_routers(pods) if _has_address(pod))
 
 
-def server_targets(pods: Iterable[Object], revisions: Collection[str]) -> frozenset[Target]:
-    """The pods of `revisions` that can be asked what they have answered."""
+def targets(
+    pods: Iterable[Object], label: str, revisions: Collection[str], *, ending: bool = False
+) -> frozenset[Target]:
+    """The pods of `revisions` that can be asked what these were asked and answered.
+
+    Args:
+        pods: all of the resource's.
+        label: by which they have their revision: our servers serve it, observers observe it.
+        revisions: the hashes.
+        ending: also those that are about to end, and so no longer ready; they may still have something to tell.
+    """
     return frozenset(
-        Target(PodKey.of(pod), pod["status"]["podIP"], pod["metadata"]["labels"][LABEL_REVISION])
+        Target.of(pod, pod["metadata"]["labels"][label])
         for pod in pods
-        if pod["metadata"]["labels"].get(LABEL_REVISION) in revisions and is_ready(pod) and _has_address(pod)
+        if pod["metadata"]["labels"].get(label) in revisions
+        and _has_address(pod)
+        and (is_ready(pod) or (ending and pod["metadata"].get("deletionTimestamp")))
     )
 
 

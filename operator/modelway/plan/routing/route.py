@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from modelway.api.kinds import SERVICE
-from modelway.api.names import COMPONENT_ROUTER, LABEL_COMPONENT
+from modelway.api.names import COMPONENT_ROUTER, LABEL_COMPONENT, LABEL_REVISION
 from modelway.api.spec import Spec
 from modelway.api.traffic import DEFAULT_ROUTERS, Traffic
 from modelway.plan.measured import Measuring
 from modelway.plan.routing.children import router_children, versions
-from modelway.plan.routing.live import live, reach, ready_routers, server_targets, targets, touches
+from modelway.plan.routing.live import live, reach, ready_routers, router_targets, targets, touches
 from modelway.plan.routing.split import Backend, Split
 from modelway.plan.types import Child, ChildKey, Observed, Settings, Touch
 
@@ -77,7 +77,7 @@ def route(observed: Observed, split: Split | None, *, serves_already: bool, sett
         to_routers=led_there or not serves_already or (is_live and is_found and _are_all_ready(observed)),
         is_live=is_live,
         touches=touches(observed.measured, wanted, observed.pods),
-        measuring=Measuring(targets(observed.pods), AT_REST_SECONDS if is_calm else ON_ITS_WAY_SECONDS),
+        measuring=Measuring(router_targets(observed.pods), AT_REST_SECONDS if is_calm else ON_ITS_WAY_SECONDS),
     )
 
 
@@ -89,7 +89,7 @@ def leads_to_routers(observed: Observed) -> bool:
 
 def _is_found(observed: Observed, backend: Backend) -> bool:
     """Whether every ready router has found all of the revision's pods that are ready."""
-    ready = len(server_targets(observed.pods, {backend.revision}))
+    ready = len(targets(observed.pods, LABEL_REVISION, {backend.revision}))
     return reach(observed.measured, backend.revision, observed.pods) >= ready
 
 

@@ -13,6 +13,7 @@ from support.simulation import Simulation
 
 DUE = NOW.replace(hour=2, minute=15)
 RUN = "fraud-nightly-29738175"
+MISSED = "the run of 2026-11-22 02:15 UTC has not begun"
 TOTALS = {"rows": 500, "run": {"rows": 2000, "failedRows": 3, "rowsPerCoreSecond": 900, "output": "s3://x/"}}
 
 
@@ -362,8 +363,59 @@ class TestARunThatWasDue:
     def test_one_that_begins_late_ends_that(self, due):
         due.tick(60)
         told(due)
+        assert batch_failed(due)[:2] == ("True", "RunMissed")
         began(due, "2026-11-22T02:15:00Z")
         assert "missedRun" not in told(due)
+        assert batch_failed(due)[0] == "False"
+
+    def test_one_that_is_asked_for_later_and_ends_well_ends_that(self, due):
+        due.tick(60)
+        told(due)
+        due.jobs = [job(RUN, created=due.now, annotations={ANNOTATION_DATE: "2026-11-21"}, active=1, ready=1)]
+        told(due)
+        assert batch_failed(due)[:2] == ("True", "RunMissed")
+        due.jobs = [job(RUN, created=due.now, **complete(due.now))]
+        due.tick(60)
+        assert "missedRun" not in told(due)
+        assert batch_failed(due)[0] == "False"
+
+    def test_it_is_a_failure_where_the_last_one_went_well_before_it_was_due(self, due):
+        due.jobs = [job(RUN, created=DUE, due=DUE, **complete(at(3)))]
+        due.tick(60)
+        told(due)
+        assert batch_failed(due) == (
+            "True",
+            "RunMissed",
+            f"nightly: {MISSED}; look at the CronJob: kubectl describe cronjob fraud-nightly",
+        )
+
+    def test_behind_one_that_goes_on_the_first_only_waits_and_the_second_is_lost(self, due):
+        due.jobs = [job(RUN, created=DUE, due=DUE, active=1, ready=1)]
+        began(due, "2026-11-21T02:15:00Z", active=[{"name": RUN}])
+        due.tick(60)
+        assert told(due)["missedRun"] == "2026-11-22T02:15:00Z"
+        assert batch_failed(due)[0] == "False"
+        due.tick(86_400)
+        assert told(due)["missedRun"] == "2026-11-23T02:15:00Z"
+        status, reason, message = batch_failed(due)
+        assert (status, reason) == ("True", "RunMissed")
+        assert f"{RUN} still goes on" in message
+
+    def test_it_waits_no_longer_where_the_one_before_has_ended_without_it(self, due):
+        began(due, "2026-11-21T02:15:00Z", active=[{"name": RUN}])
+        due.tick(60)
+        told(due)
+        began(due, "2026-11-21T02:15:00Z")
+        told(due)
+        assert batch_failed(due)[:2] == ("True", "RunMissed")
+
+    def test_one_that_may_run_beside_another_does_not_wait_for_it(self, due):
+        due.edit(batchJobs=[entry(concurrencyPolicy="Allow")])
+        told(due)
+        began(due, "2026-11-21T02:15:00Z", active=[{"name": RUN}])
+        due.tick(60)
+        told(due)
+        assert batch_failed(due)[:2] == ("True", "RunMissed")
 
     def test_one_that_has_begun_is_not_missed(self, due):
         began(due, "2026-11-22T02:15:00Z")
@@ -373,10 +425,10 @@ class TestARunThatWasDue:
         assert one["nextRun"] == "2026-11-23T02:15:00Z"
 
 
-def began(world, when):
-    """Kubernetes says on the CronJob when it last made a Job."""
+def began(world, when, active=()):
+    """Kubernetes says on the CronJob when it last made a Job, and which of its Jobs go on."""
     key = ChildKey(CRON_JOB, "fraud-nightly")
-    world.children[key] = world.children[key] | {"status": {"lastScheduleTime": when}}
+    world.children[key] = world.children[key] | {"status": {"lastScheduleTime": when, "active": active}}
 
 
 def test_at_rest_nothing_is_written(world):
