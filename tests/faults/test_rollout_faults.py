@@ -106,7 +106,7 @@ def test_a_candidate_whose_workers_die_is_found_by_the_evidence(trial: Trial, te
 
 def test_a_candidate_whose_containers_end_is_found_by_the_hard_rule(trial: Trial, tell: list[str]) -> None:
     before, stable = trial.load.now(), trial.version_at_rest
-    revision = trial.begin(THE_CONTAINER_ENDS, min_duration="10m", margin="90%")
+    revision = trial.begin(THE_CONTAINER_ENDS, min_duration="10m", margin="99.9%")
     tell.append(found_out(trial, revision, "Crashing", before, stable))
 
 
