@@ -232,7 +232,7 @@ class Service:
         (answer, outputs, batch), rows = finished
         self.metrics.rows(protocol, rows)
         if self._observer is not None:
-            self._observer.take(outputs, batch.wanted, pair, rows, len(answer.body))
+            self._observer.take(outputs, batch.wanted, pair)
         if self._inputs is not None:
             self._inputs.take(batch, start)
         return self._done(protocol, start, answer)

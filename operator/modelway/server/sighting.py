@@ -64,29 +64,6 @@ class Look:
                 return self._scored(array, label) if known else (label, None)
         return label, None
 
-    def together(
-        self, answers: Sequence[Mapping[str, Array]], wanted: Sequence[str]
-    ) -> tuple[list[Any], NDArray[np.float64] | None]:
-        """The same for several answers: labels, none at all or one each, and scores, likewise.
-
-        Raises:
-            IndexError: an output has no rows.
-            ValueError: they have other shapes than each other.
-        """
-        labels: list[Any] = []
-        if self._label in wanted:
-            labels = [outputs[self._label].item(0) for outputs in answers]
-        name = next((name for name in self._scores if name in wanted), None)
-        if name is None:
-            return labels, None
-        rows = np.concatenate([outputs[name][:1] for outputs in answers])
-        if rows.dtype.kind not in _NUMBERS:
-            return labels, None
-        if len(rows) != len(answers):
-            raise IndexError("an output without rows")
-        labels, scores, _ = self._of_rows(rows, labels)
-        return labels, scores.astype(np.float64)
-
     def by_row(
         self, outputs: Mapping[str, Array], wanted: Sequence[str], rows: int
     ) -> tuple[list[Any], NDArray[Any] | None, int]:
@@ -138,15 +115,18 @@ class Look:
         return labels, rows[:, 1] if width == 2 else rows[np.arange(len(rows)), largest], width
 
     def _scored(self, array: Array, label: object) -> Sighting:
-        if array.ndim < 2:
+        """Of the first row. Most have one number or two, which are looked at without any array being made."""
+        width = array.size // len(array) if array.ndim > 1 else 1
+        if width == 1:
             return label, float(array.item(0))
+        if width == 2:
+            first, second = array.item(0), array.item(1)
+            if label is None:
+                label = self._named(0 if first >= second or first != first else 1)  # noqa: PLR0124 NaN, as argmax has it
+            return label, float(second)
         row = array[0].ravel()
-        width = row.size
-        if width == 1 or (width == 2 and label is not None):
-            return label, float(row.item(width - 1))
         largest = int(row[:_WIDEST].argmax())
-        label = self._named(largest) if label is None else label
-        return label, float(row.item(1 if width == 2 else largest))
+        return self._named(largest) if label is None else label, float(row.item(largest))
 
     def _named(self, index: int) -> object:
         return self._classes[index] if index < len(self._classes) else index

@@ -19,7 +19,7 @@ def observed(specs, answers, *, one_by_one, classes=()):
     shared = Answers()
     observer = Observer(Look(specs, classes), shared.region(0))
     for number, outputs in enumerate(answers):
-        observer.take(outputs, tuple(outputs), b"%d" % number if number % 3 else None, 1, 100)
+        observer.take(outputs, tuple(outputs), b"%d" % number if number % 3 else None)
         if one_by_one:
             observer.settle()
     observer.settle()
@@ -93,6 +93,16 @@ def test_labels_with_whatever_else_was_asked_for(given_answers):
 def test_every_form_of_an_answer(array, others):
     plain = {"y": np.float64([[0.9, 0.05, 0.05]])}
     same([ANY], [*[{"y": array}] * 10, *[plain] * others])
+
+
+def test_texts_that_are_no_classes_do_not_wait():
+    shared = Answers()
+    observer = Observer(Look([TensorSpec("text", "BYTES", (-1,))]), shared.region(0))
+    for text in ("short", "long" * 30):
+        observer.take({"text": np.array([text], dtype=object)}, ("text",), None)
+    assert sum(counted(shared.regions()).values()) == 1
+    observer.settle()
+    assert sum(counted(shared.regions()).values()) == 2
 
 
 def test_labels_that_are_no_keys_are_counted():
