@@ -1,9 +1,10 @@
 """`python -m bench.drift_cost`: what counting inputs and answers costs the model server.
 
 The same model is served four times: nothing is counted, answers alone, inputs of a tenth of the requests, and inputs of
-all. Turns are short and come in an order of chance, so that a neighbour's noise falls on all alike; what is told is the
-median over the rounds of the ratio to the server that counts nothing, with an interval from resampled rounds. Requests
-per second of the server's own CPU time hardly mind a busy machine; latencies do.
+all. Turns are short and come in an order of chance, so that a neighbour's noise falls on all alike; not shorter than
+some seconds, as two seconds' worth of rows may be counted at once after a server has paused. What is told is the median
+over the rounds of the ratio to the server that counts nothing, with an interval from resampled rounds. Requests per
+second of the server's own CPU time hardly mind a busy machine; latencies do.
 """
 
 import argparse
@@ -52,8 +53,8 @@ class Turn:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.drift_cost", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20, help="turns of each server and case (default: 20)")
-    parser.add_argument("--seconds", type=int, default=1, help="of a turn (default: 1)")
+    parser.add_argument("--rounds", type=int, default=10, help="turns of each server and case (default: 10)")
+    parser.add_argument("--seconds", type=int, default=4, help="of a turn (default: 4)")
     parser.add_argument("--save", action="store_true", help="write the figures to bench/results/")
     arguments = parser.parse_args()
     load.require_tools()

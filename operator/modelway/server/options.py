@@ -74,7 +74,7 @@ class ServerOptions:
     workers: int = 1
     observe: bool = True
     observe_share: float = 1.0
-    observe_rate: float = 2000.0
+    observe_rate: float = 1000.0
     feedback_keys: Path | None = None
     feedback_window: float = 3600.0
     feedback_slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
