@@ -78,7 +78,7 @@ def pytest_runtest_makereport(item, call):
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     is_whole = [Path(one).resolve() for one in session.config.args] == [Path(__file__).parent] and not any(
-        (session.config.option.keyword, session.config.option.deselect, session.config.option.lf)
+        session.config.getoption(name, None) for name in ("keyword", "deselect", "lf")
     )
     if exitstatus == 0 and is_whole and len(_rows) == session.testscollected:
         _TABLE.write_text(_HEAD + "\n".join(_rows) + "\n")
