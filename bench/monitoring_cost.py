@@ -85,6 +85,8 @@ class Bench:
         began, spent = time.monotonic(), time.process_time()
         await asyncio.sleep(windows * window)
         seconds, cpu = time.monotonic() - began, time.process_time() - spent
+        if looking.done():
+            looking.result()  # raises what has ended it
         looking.cancel()
         await self._collector.close()
         looks = sum(one.looks for one in self._models.values())
@@ -134,6 +136,7 @@ class Bench:
                 ),
                 _STABLE,
                 _STABLE,
+                observe=None,
                 routed=False,
                 now=_now(),
             )
