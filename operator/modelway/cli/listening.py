@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from modelway.cli.types import Duration, Share
-from modelway.server.options import every_address
+from modelway.server.options import OBSERVE_RATE, every_address
 
 Decorator = Callable[[Any], Any]
 
@@ -51,7 +51,7 @@ def rate(flag: str, told: str) -> Decorator:
     return click.option(
         flag,
         type=click.FloatRange(min=1),
-        default=2000,
+        default=OBSERVE_RATE,
         show_default=True,
         envvar="MODELWAY_OBSERVE_RATE",
         help=told,

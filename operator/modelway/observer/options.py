@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from modelway.server.options import every_address
+from modelway.server.options import OBSERVE_RATE, every_address
 
 MOST_BYTES: Final = 256 * 1024
 """Of a body. Routers send no larger ones (`plan.routing.observing`)."""
@@ -37,7 +37,7 @@ class ObserverOptions:
     request_path: str = "/instances/*"
     response_path: str = "/predictions/*"
     share: float = 1.0
-    rate: float = 2000.0
+    rate: float = OBSERVE_RATE
     host: str = field(default_factory=every_address)
     port: int = 8080
     grpc_port: int = 9000

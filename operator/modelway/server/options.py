@@ -4,8 +4,12 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from modelway.server.code import Code
+
+OBSERVE_RATE: Final = 1000
+"""Rows a second whose inputs are counted at most, where nothing else is said."""
 
 
 def every_address() -> str:
@@ -74,7 +78,7 @@ class ServerOptions:
     workers: int = 1
     observe: bool = True
     observe_share: float = 1.0
-    observe_rate: float = 1000.0
+    observe_rate: float = OBSERVE_RATE
     feedback_keys: Path | None = None
     feedback_window: float = 3600.0
     feedback_slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
