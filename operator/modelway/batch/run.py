@@ -122,19 +122,19 @@ def _run(
     plan = prepared.plan
     rows = failed = scored = skipped = 0
     for number in range(len(plan.shards)) if only is None else [only]:
-        record = sharding.done(output, plan, number)
-        if record is not None:
+        there = sharding.done(output, plan, number)
+        if there is None:
+            output.store.delete(output.key(SUCCESS))
+            try:
+                record = prepared.score(number)
+            except BatchError:
+                # A run beside this one may have done it, and by now have taken away what both were writing to.
+                there = sharding.done(output, plan, number)
+                if there is None:
+                    raise
+        if there is not None:
             skipped += 1
-            _log.info("shard_done_already", shard=number, rows=record.rows)
-            continue
-        output.store.delete(output.key(SUCCESS))
-        try:
-            record = prepared.score(number)
-        except BatchError:
-            if sharding.done(output, plan, number) is None:
-                raise
-            # A run beside this one has done it, and may by now have taken away what both were writing to.
-            skipped += 1
+            _log.info("shard_done_already", shard=number, rows=there.rows)
             continue
         rows, failed, scored = rows + record.rows, failed + record.failed_rows, scored + 1
     finished = finishing.finish(prepared, input_, max_failed_per_million=settings.max_failed_rows_per_million)

@@ -111,6 +111,31 @@ def test_another_run_at_any_moment_of_the_first_changes_nothing(fresh, undisturb
     raise AssertionError("a run has fewer reads and writes than that")
 
 
+def test_a_shard_that_fails_for_another_run_has_done_it_is_done(fresh, undisturbed, batch, store):
+    def interrupt(key):
+        if "/part-" in key:
+            store.before_write = lambda _key: None
+            batch(shards=SHARDS, max_failed_rows_per_million=10_000)
+            raise BatchError(Reason.STORE_FAILED, "it is gone")
+
+    store.before_write = interrupt
+    outcome = batch(shards=SHARDS, max_failed_rows_per_million=10_000)
+    assert (outcome.scored, outcome.skipped, outcome.finished.complete) == (0, SHARDS, True)
+    assert_success_is_true(store)
+    assert output(store) == undisturbed
+
+
+def test_a_shard_that_fails_and_is_not_done_fails_the_run(fresh, batch, store):
+    def interrupt(key):
+        if "/part-" in key:
+            raise BatchError(Reason.STORE_FAILED, "it is gone")
+
+    store.before_write = interrupt
+    with pytest.raises(BatchError, match="it is gone"):
+        batch(shards=SHARDS, max_failed_rows_per_million=10_000)
+    assert "out/_SUCCESS" not in store.objects
+
+
 def test_on_a_store_without_conditions_two_plans_end_loudly_or_right(fresh, undisturbed, batch, store):
     fresh(honours=False)
 
