@@ -165,18 +165,22 @@ class Nights:
 
 
 class Killer:
-    """Kills the pods of each shard so many times, each while its part is half-written; every other one is evicted."""
+    """Kills the pods of each shard so many times, each while its part is half-written; every other one is evicted.
+
+    A write is held until its pod is gone: one that is let go in the second that an eviction gives it would end well.
+    """
 
     def __init__(self, nights: Nights, *, times: int) -> None:
         self._nights, self._times = nights, times
         self.by_shard: Counter[int] = Counter()
         self.ways: Counter[str] = Counter()
+        self._over: Counter[int] = Counter()
         self._gone: set[str] = set()
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._stopped = False
 
     def __enter__(self) -> Self:
-        self._nights.s3.hold(lambda shard: self.by_shard[shard] < self._times)
+        self._nights.s3.hold(lambda shard: self._over[shard] < self._times)
         self._thread.start()
         return self
 
@@ -201,7 +205,13 @@ class Killer:
             self._gone.add(pod["metadata"]["uid"])
             self.by_shard[shard] += 1
             self.ways[way] += 1
-            self._nights.s3.look()
+            threading.Thread(target=self._let_go, args=(shard, pod), daemon=True).start()
+
+    def _let_go(self, shard: int, pod: Object) -> None:
+        name = pod["metadata"]["name"]
+        self._nights.kubectl.run("wait", "--for=delete", f"pod/{name}", "--timeout=120s")
+        self._over[shard] += 1
+        self._nights.s3.look()
 
 
 def _is_wanted(pod: Object) -> bool:

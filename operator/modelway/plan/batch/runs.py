@@ -22,6 +22,8 @@ SCHEDULED: Final = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 """Kubernetes' own annotation of the Jobs that a CronJob makes."""
 PATIENCE_SECONDS: Final = 5
 """How long a Job may have ended before its pods' last words are seen; they come by another watch."""
+_LAG_SECONDS: Final = 60
+"""The same, where that watch is seen to be behind: pods of the Job are shown as if they still went on."""
 _FATAL: Final = 43
 
 
@@ -58,7 +60,8 @@ def seen(job: Object, pods: Iterable[Object], *, now: datetime) -> Seen:
         return Seen(run, has_ended=True, is_settled=True, is_heard=bool(mine))
     totals = _totals(job, mine)
     digest = next((digest for digest, _ in digests(mine, _label(job, LABEL_REVISION) or "").values()), None)
-    if not totals and (now - ended_at).total_seconds() <= PATIENCE_SECONDS:
+    patience = _LAG_SECONDS if any(_goes_on(pod) for pod in mine) else PATIENCE_SECONDS
+    if not totals and (now - ended_at).total_seconds() <= patience:
         return Seen(_run(job, "Running"), has_ended=True, is_settled=False)
     run = _run(job, result, completion_time=ended_at, duration_seconds=duration, digest=digest, **totals)
     return Seen(run, has_ended=True, is_settled=True, is_heard=bool(totals))
@@ -178,6 +181,10 @@ def _codes(pod: Object) -> set[int]:
     status = pod.get("status", {})
     both = (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
     return {(container.get("state", {}).get("terminated") or {}).get("exitCode", 0) for container in both}
+
+
+def _goes_on(pod: Object) -> bool:
+    return pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
 
 
 def _label(obj: Object, name: str) -> str | None:

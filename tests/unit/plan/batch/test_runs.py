@@ -83,6 +83,17 @@ def test_the_end_is_told_when_the_pods_have_been_heard_or_after_a_while(world):
     assert "rows" not in run
 
 
+def test_pods_that_are_not_seen_to_have_ended_are_waited_for_longer(world):
+    world.jobs = [job(RUN, created=DUE, due=DUE, **complete(at(3)))]
+    world.batch_pods = [batch_pod(RUN, 0, 0, rows=500), batch_pod(RUN, 1)]
+    world.now = at(3)
+    world.tick(30)
+    assert "lastRun" not in told(world)
+    world.batch_pods = [world.batch_pods[0], batch_pod(RUN, 1, 0, **TOTALS)]
+    world.tick(1)
+    assert told(world)["lastRun"]["rows"] == 2000
+
+
 @pytest.mark.parametrize("said", [{}, {"rows": "many"}], ids=["nothing", "no numbers"])
 def test_a_run_that_tells_nothing_that_counts_has_not_been_heard(world, said):
     world.jobs = [job(RUN, created=DUE, due=DUE, **complete(at(3)))]
