@@ -150,7 +150,7 @@ class Feed:
             requests = int(pod.requests.get(name, 0.0))
             stats += [{"name": f"cluster.{name}.{one}", "value": 0} for one in _COUNTERS if one != _COMPLETED]
             stats.append({"name": f"cluster.{name}.{_COMPLETED}", "value": requests})
-            stats.append({"name": f"cluster.{name}.membership_healthy", "value": self._servers(pod.owner, name)})
+            stats.append({"name": f"cluster.{name}.membership_healthy", "value": 2 * self._servers(pod.owner, name)})
             if requests:
                 stats.append({"name": f"cluster.{name}.upstream_rq_5xx", "value": int(requests * _FAIL)})
                 histograms.append(_histogram(name, requests, int(requests * _SLOW)))

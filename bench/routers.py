@@ -167,7 +167,9 @@ def routed(folder: Path, split: Split, *, observer: tuple[int, int] | None = Non
 def backend(revision: str, port: int) -> Backend:
     """A revision whose only pod is a server on `port` of this machine."""
     health = Health(port=port, path="/v2/health/ready")
-    return Backend(revision, f"m-{revision}", http_port=port, grpc_port=None, health=health, timeout=30.0)
+    return Backend(
+        revision, f"m-{revision}", f"m-{revision}-unready", http_port=port, grpc_port=None, health=health, timeout=30.0
+    )
 
 
 def _with_observer(clusters: dict[str, Any], grpc_port: int, port: int) -> dict[str, Any]:

@@ -73,9 +73,9 @@ async def test_a_router_answers_on_every_address_and_tells_a_server_who_asks(env
     assert [one["headers"]["x-forwarded-for"] for one in a.heard("/who")] == ["127.0.0.2"]
 
 
-HTTP = Backend(A, "fraud-a", 5000, None, Health(5000), 5.0)
-GRPC = Backend(B, "fraud-b", None, 5001, Health(5001, is_grpc=True), 60.0)
-BOTH = Backend(C, "fraud-c", 8080, 9000, Health(8080, "/v2/health/ready"), 0.25)
+HTTP = Backend(A, "fraud-a", "fraud-a-unready", 5000, None, Health(5000), 5.0)
+GRPC = Backend(B, "fraud-b", "fraud-b-unready", None, 5001, Health(5001, is_grpc=True), 60.0)
+BOTH = Backend(C, "fraud-c", "fraud-c-unready", 8080, 9000, Health(8080, "/v2/health/ready"), 0.25)
 
 
 @pytest.mark.parametrize("sticky", [None, "x-user-id"], ids=["any", "sticky"])
@@ -212,6 +212,25 @@ async def test_a_router_tells_how_many_pods_it_has_found_and_holds_for_well(envo
             await envoy.until(lambda: told({A: 1, B: 1, f"{B}-shadow": 1}), "the candidate's pod is found")
 
 
+async def test_where_no_pod_is_called_ready_those_that_are_well_are_asked(envoy, a, b):
+    """Of B nobody is ready and its pod is well; of C nobody is ready, and nobody listens."""
+    envoy.without_ready = {B, C}
+    envoy.give(Split(of(a, A), of(b, B), 50, leaving=(backend(C, free_port()),)))
+    async with envoy:
+        found = await envoy.names(200)
+        assert found.keys() == {"a", "b"}
+        await envoy.until_live(envoy.give(Split(of(a, A), backend(C, free_port()), 50)))
+        assert (await envoy.names(200)).keys() == {"a", "503"}
+
+
+async def test_as_long_as_a_pod_is_called_ready_no_other_is_asked(envoy, a, b):
+    """The names of A lead to two servers: the one that is ready, and another of which only the second name knows."""
+    envoy.unready_port = b.port
+    envoy.give(Split(of(a, A)))
+    async with envoy:
+        assert (await envoy.names(300)).keys() == {"a"}
+
+
 async def test_a_reading_under_load_makes_nobody_slow(envoy, a):
     envoy.give(Split(of(a, A)))
     async with envoy:
@@ -327,7 +346,7 @@ async def test_a_request_that_has_reached_a_server_never_runs_twice(envoy):
         writer.transport.abort()
 
     server = await asyncio.start_server(cut, "127.0.0.1", port := free_port())
-    split = Split(Backend(A, f"fraud-{A}", port, None, Health(port), 1.0))
+    split = Split(Backend(A, f"fraud-{A}", f"fraud-{A}-unready", port, None, Health(port), 1.0))
     envoy.give(split)
     async with server, envoy:
         async with asyncio.timeout(DEADLINE):

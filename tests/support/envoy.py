@@ -57,6 +57,7 @@ def backend(revision: str, port: int, *, grpc_port: int | None = None, timeout: 
     return Backend(
         revision=revision,
         service=f"fraud-{revision}",
+        unready_service=f"fraud-{revision}-unready",
         http_port=port,
         grpc_port=grpc_port,
         health=Health(port=port, path="/v2/health/ready"),
@@ -119,6 +120,10 @@ class Envoy:
         self.starts_with = BOOTSTRAP_FILE
         self.without_pods: set[str] = set()
         """Revisions of which DNS knows no pod. (For names of this ending resolvers answer so at once: RFC 7686.)"""
+        self.without_ready: set[str] = set()
+        """Those of which it knows none that is ready."""
+        self.unready_port: int | None = None
+        """Where the pods are that the name of all leads to; None: where the ready ones are."""
         self.observer: tuple[int, int] | None = None
         """Ports of the observer: gRPC, and where it is asked whether it is well."""
         self._given = 0
@@ -132,6 +137,11 @@ class Envoy:
     def give(self, split: Split, *, sticky_header: str | None = None) -> Versions:
         """Put the files of `split` in the folder, as the kubelet does; gives what Envoy is to report."""
         clusters = self._with_observer(clusters_file(split, namespace="ml", domain="cluster.local"))
+        if self.unready_port is not None:
+            for cluster in clusters["resources"]:
+                (within,) = cluster["load_assignment"]["endpoints"][1]["lb_endpoints"]
+                within["endpoint"]["address"]["socket_address"]["port_value"] = self.unready_port
+                within["endpoint"]["health_check_config"] = {"port_value": self.unready_port}
         routes = routes_file(split, sticky_header=sticky_header)
         self._given += 1
         inner = self.folder / f"..{self._given}"
@@ -165,8 +175,12 @@ class Envoy:
     def _here(self, content: Mapping[str, Any], split: Split) -> str:
         text = json.dumps(content).replace(DIRECTORY, str(self.folder))
         for known in split.backends:
-            address = "nobody.onion" if known.revision in self.without_pods else "127.0.0.1"
-            text = text.replace(f"{known.service}.ml.svc.cluster.local.", address)
+            for service, without in (
+                (known.service, self.without_pods | self.without_ready),
+                (known.unready_service, self.without_pods),
+            ):
+                address = "nobody.onion" if known.revision in without else "127.0.0.1"
+                text = text.replace(f"{service}.ml.svc.cluster.local.", address)
         for port, free in self.ports.items():
             text = text.replace(f'"port_value": {port}', f'"port_value": {free}')
         return text

@@ -137,6 +137,10 @@ class RoutedSimulation(Simulation):
             if is_new:
                 router.found = router.named = self._ready_pods()
 
+    def call_unready(self, name: str) -> None:
+        """Kubernetes calls a router unready that goes on working: its node could not report."""
+        self._set_status(name, conditions=[{"type": "Ready", "status": "False"}])
+
     def requests(self, number: int) -> None:
         """So many users' requests, through whatever the Service leads to, by chance."""
         service = self.children.get(ChildKey(SERVICE, NAME))
@@ -145,23 +149,23 @@ class RoutedSimulation(Simulation):
             return
         direct = service["spec"]["selector"].get(LABEL_REVISION)
         self._ready = {}
-        ready = [name for name, pod in self.pods.items() if is_router(pod) and is_ready(pod) and name in self.routers]
+        working = [name for name in self.pods if name in self.routers]
         for index in range(number):
             if direct is not None:
                 self._answer(direct, None)
-            elif not ready:
+            elif not working:
                 self.lost += 1
             else:
-                self._through(self.routers[ready[index % len(ready)]])
+                self._through(self.routers[working[index % len(working)]])
 
     def read(self, *, without: str | None = None) -> None:
         """The operator asks all routers and servers; the pod `without` does not answer."""
         routers, servers, unreachable = [], [], []
         for name, pod in self.pods.items():
             key = PodKey(name, pod["metadata"]["uid"])
-            if name == without:
+            if name == without and is_ready(pod):
                 unreachable.append(f"{name}: no answer within 2 s")
-            elif is_router(pod) and name in self.routers and is_ready(pod):
+            elif name in self.routers:
                 router = self.routers[name]
                 arms = {arm: _counters(counted) for arm, counted in router.counted.items()}
                 if not self.dns_lags:
@@ -325,7 +329,7 @@ class RoutedSimulation(Simulation):
             return True
         versions = versions_in(live)
         running = [name for name, pod in self.pods.items() if is_router(pod) and is_ready(pod)]
-        return all(name in self.routers and self.routers[name].versions == versions for name in running)
+        return self.routers.keys() >= {*running} and all(one.versions == versions for one in self.routers.values())
 
     def _ready_pods(self) -> dict[str, int]:
         ready = (pod for pod in self.pods.values() if not is_router(pod) and is_ready(pod))

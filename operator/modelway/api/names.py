@@ -135,6 +135,11 @@ def child_name(name: str, suffix: str, *, limit: int = MAX_NAME) -> str:
     return f"{kept}-{mark}-{suffix}"
 
 
+def unready_name(name: str, revision: str) -> str:
+    """Name of the Service that resolves to all pods of a revision, ready or not."""
+    return child_name(name, f"{revision}-unready")
+
+
 def observer_selector(name: str, revision: str) -> dict[str, str]:
     """Labels that select the pods that observe a revision of a resource."""
     return {LABEL_NAME: name, LABEL_COMPONENT: COMPONENT_OBSERVER, LABEL_OBSERVES: revision}

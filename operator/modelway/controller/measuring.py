@@ -173,9 +173,10 @@ class Measurer:
             unreachable=tuple(answer for answer in answers if isinstance(answer, str)),
         )
 
-    async def _one(self, target: Target) -> Reading | str:
+    async def _one(self, target: Target) -> Reading | str | None:
+        """What a pod has told, or why it could not be asked; None where that is no wonder."""
         async with self._slots:
             try:
                 return await self._ask(target)
             except UnreachableError as error:
-                return str(error)
+                return str(error) if target.is_ready else None

@@ -26,6 +26,8 @@ _MOST_BYTES: Final = 4 * 2**20
 
 _OF_CLUSTER: Final = re.compile(r"cluster\.(admin|[0-9a-f]{8}(?:-shadow)?(?:-grpc)?)\.(.+)")
 _ADMIN: Final = "admin"
+_NAMES: Final = 2
+"""By which a router finds a pod: that of the pods that are ready, and that of all."""
 _CLUSTERS_VERSION: Final = "cluster_manager.cds.version_text"
 _ROUTES_VERSION: Final = f"http.public.rds.{ROUTES_NAME}.version_text"
 
@@ -172,11 +174,15 @@ def _arms(clusters: Mapping[str, Mapping[str, int]], times: Mapping[str, Mapping
 
 
 def _healthy(clusters: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    """Pods that can be sent requests, by arm; of clusters that speak HTTP and gRPC the fewer."""
+    """Pods that can be sent requests, by arm; of clusters that speak HTTP and gRPC the fewer.
+
+    A router knows each pod twice: as one that is ready, and as one of all. The few that are known by one name only are
+    those that come or go.
+    """
     found: defaultdict[str, list[int]] = defaultdict(list)
     for name, told in clusters.items():
         if "membership_healthy" in told:  # a cluster that is being taken out tells it no more
-            found[name.removesuffix(GRPC)].append(told["membership_healthy"])
+            found[name.removesuffix(GRPC)].append(told["membership_healthy"] // _NAMES)
     return {arm: min(pods) for arm, pods in found.items()}
 
 

@@ -33,6 +33,7 @@ from modelway.api.names import (
     child_labels,
     child_name,
     pod_selector,
+    unready_name,
 )
 from modelway.api.resource import ModelDeployment
 from modelway.plan.canonical import digest_of, without_empty
@@ -119,16 +120,21 @@ def preview_service(resource: ModelDeployment, revision: Revision, ports: list[O
     return Child(SERVICE, owned(resource, SERVICE, child_name(name, PREVIEW_SUFFIX), spec=spec))
 
 
-def headless_service(resource: ModelDeployment, revision: Revision, ports: list[Object]) -> Child:
-    """The Service that resolves to the pods of one revision."""
-    name = child_name(resource.metadata.name, revision.hash)
-    spec = {
+def headless_service(
+    resource: ModelDeployment, revision: Revision, ports: list[Object], *, unready: bool = False
+) -> Child:
+    """The Service that resolves to the pods of one revision that are ready, or to all of them."""
+    name = resource.metadata.name
+    spec: Object = {
         "type": "ClusterIP",
         "clusterIP": "None",
-        "selector": pod_selector(resource.metadata.name, revision.hash),
+        "selector": pod_selector(name, revision.hash),
         "ports": ports,
     }
-    return Child(SERVICE, owned(resource, SERVICE, name, revision=revision.hash, spec=spec))
+    if unready:
+        spec["publishNotReadyAddresses"] = True
+    called = unready_name(name, revision.hash) if unready else child_name(name, revision.hash)
+    return Child(SERVICE, owned(resource, SERVICE, called, revision=revision.hash, spec=spec))
 
 
 def disruption_budget(resource: ModelDeployment) -> Child:

@@ -33,14 +33,14 @@ def desired_children(
     result: list[Child] = []
     if roles.stable is not None:
         replicas = stable_replicas(observed, arm_of(observed, roles.stable))
-        result += _arm(resource, roles.stable, replicas=replicas)
+        result += _arm(resource, roles.stable, routing, replicas=replicas)
     if roles.candidate is not None:
         replicas = scaled_replicas(observed, arm_of(observed, roles.candidate), roles.pods)
-        result += _arm(resource, roles.candidate, replicas=replicas)
+        result += _arm(resource, roles.candidate, routing, replicas=replicas)
     retired = _retired(observed, roles, known)
     for revision in retired:
         is_kept = not drained or (roles.warm is not None and revision.hash == roles.warm.hash)
-        result += _retired_arm(observed, revision, replicas=None if is_kept else 0)
+        result += _retired_arm(observed, revision, routing, replicas=None if is_kept else 0)
     if roles.in_use():
         answering = [*roles.in_use(), *(revision for revision in retired if arm_of(observed, revision).asked > 0)]
         ports = sorted({port for revision in answering for port in pod_ports(revision.template)})
@@ -68,11 +68,13 @@ def _autoscalers(resource: ModelDeployment, roles: Roles) -> list[Child]:
     return [children.autoscaler(resource, revision, autoscaling, floor=floor) for revision, floor in floors]
 
 
-def _arm(resource: ModelDeployment, revision: Revision, *, replicas: int | None) -> list[Child]:
+def _arm(resource: ModelDeployment, revision: Revision, routing: Routing, *, replicas: int | None) -> list[Child]:
     """What a revision with pods consists of. The record comes first: it is what everything else is rebuilt from."""
+    ports = service_ports(revision.template)
     return [
         *_record(resource, revision),
-        children.headless_service(resource, revision, service_ports(revision.template)),
+        children.headless_service(resource, revision, ports),
+        *([children.headless_service(resource, revision, ports, unready=True)] if routing.children else []),
         children.deployment(resource, revision, replicas=replicas),
     ]
 
@@ -95,9 +97,9 @@ def _retired(observed: Observed, roles: Roles, known: Mapping[str, Revision]) ->
     return [revision for name, revision in known.items() if name not in gone]
 
 
-def _retired_arm(observed: Observed, revision: Revision, *, replicas: int | None) -> list[Child]:
+def _retired_arm(observed: Observed, revision: Revision, routing: Routing, *, replicas: int | None) -> list[Child]:
     """The record of a revision out of use, and what is left of it without pods."""
     resource = observed.resource
     if ChildKey(DEPLOYMENT, child_name(resource.metadata.name, revision.hash)) in observed.children:
-        return _arm(resource, revision, replicas=replicas)
+        return _arm(resource, revision, routing, replicas=replicas)
     return _record(resource, revision)

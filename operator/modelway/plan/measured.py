@@ -200,6 +200,7 @@ class Target(NamedTuple):
         revision: that it serves or observes; empty for a router.
         created_at: when it was made, UTC.
         is_ending: whether it is about to end.
+        is_ready: whether Kubernetes calls it ready; that another one does not answer is no trouble.
     """
 
     pod: PodKey
@@ -207,6 +208,7 @@ class Target(NamedTuple):
     revision: str
     created_at: datetime
     is_ending: bool = False
+    is_ready: bool = True
 
     @classmethod
     def of(cls, pod: Mapping[str, Any], revision: str = "") -> Self:

@@ -121,11 +121,12 @@ class Block:
             values: [features, rows], with NaN where there is none.
 
         """
-        infinite = np.isinf(values)
-        if infinite.any():
+        finite = np.isfinite(values)
+        holes = None if finite.all() else ~finite
+        infinite = holes & ~np.isnan(values) if holes is not None else None
+        if infinite is not None and infinite.any():
             values = np.where(infinite, np.nan, values)
-        missing = np.isnan(values)
-        there = values.shape[1] - np.count_nonzero(missing, axis=1)
+        there = finite.sum(axis=1) if holes is not None else np.full(len(values), values.shape[1])
         ordered = np.sort(values, axis=1)  # NaN comes last
         # How many values lie below the end of each cell; less those below the end of the one before, they are its own.
         below = np.zeros(self.size, dtype=np.int64)
@@ -133,28 +134,41 @@ class Block:
             below[first:last] = row[:rows].searchsorted(edges)
             below[last] = rows
         found = np.diff(below, prepend=0)
-        figures = self._told(values, missing)
-        figures[:, INVALID] = np.count_nonzero(infinite, axis=1)
-        figures[:, MISSING] -= figures[:, INVALID]
+        figures = self._told(values, holes)
+        figures[:, MISSING] = values.shape[1] - there
+        if infinite is not None:
+            figures[:, INVALID] = np.count_nonzero(infinite, axis=1)
+            figures[:, MISSING] -= figures[:, INVALID]
         found[self._figures] = figures
         return found
 
-    def _told(self, values: Floats, missing: Bools) -> Ints:
-        """The figures of all features."""
-        scaled = np.clip((values - self._means) / self._deviations, -_FARTHEST, _FARTHEST)
-        sizes = np.abs(values)
-        scaled[missing] = 0.0
-        sizes[missing] = 0.0
-        nonzero = sizes > 0
-        sizes[~nonzero] = 1.0
+    def _told(self, values: Floats, holes: Bools | None) -> Ints:
+        """The figures of all features but those of values that are missing; these are NaN where `holes` says so."""
         figures = np.zeros((len(values), FIGURES), dtype=np.int64)
-        figures[:, MISSING] = np.count_nonzero(missing, axis=1)
-        figures[:, BELOW] = np.count_nonzero(values < self._lowest, axis=1)
-        figures[:, ABOVE] = np.count_nonzero(values > self._highest, axis=1)
-        figures[:, TOTAL] = np.rint(scaled / UNIT).sum(axis=1)
-        figures[:, SQUARES] = np.rint(scaled * scaled / UNIT).sum(axis=1)
-        figures[:, NONZERO] = np.count_nonzero(nonzero, axis=1)
-        figures[:, MAGNITUDE] = np.rint(np.log2(sizes) / UNIT).sum(axis=1)
+        for place, is_out in ((BELOW, values < self._lowest), (ABOVE, values > self._highest)):
+            if is_out.any():
+                figures[:, place] = np.count_nonzero(is_out, axis=1)
+        # Each step in the memory of the one before: most of the time goes to memory otherwise.
+        scaled = values - self._means
+        scaled /= self._deviations
+        np.minimum(scaled, _FARTHEST, out=scaled)
+        np.maximum(scaled, -_FARTHEST, out=scaled)
+        scaled *= 1.0 / UNIT  # a power of two: nothing is rounded
+        sizes = np.abs(values)
+        if holes is not None:
+            scaled[holes] = 0.0
+            sizes[holes] = 0.0
+        squares = scaled * scaled
+        squares *= UNIT
+        figures[:, TOTAL] = np.rint(scaled, out=scaled).sum(axis=1)
+        figures[:, SQUARES] = np.rint(squares, out=squares).sum(axis=1)
+        nonzero = np.count_nonzero(sizes, axis=1)
+        figures[:, NONZERO] = nonzero
+        if nonzero.sum() < sizes.size:
+            sizes[sizes == 0.0] = 1.0
+        np.log2(sizes, out=sizes)
+        sizes *= 1.0 / UNIT
+        figures[:, MAGNITUDE] = np.rint(sizes, out=sizes).sum(axis=1)
         return figures
 
 

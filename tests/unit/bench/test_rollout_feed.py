@@ -61,7 +61,15 @@ def fed(clock: Clock, *, weight: int) -> Feed:
 
     def backend(revision: str) -> Backend:
         health = Health(port=8080, path="/v2/health/ready")
-        return Backend(revision, f"fraud-{revision}", http_port=8080, grpc_port=9000, health=health, timeout=30.0)
+        return Backend(
+            revision,
+            f"fraud-{revision}",
+            f"fraud-{revision}-unready",
+            http_port=8080,
+            grpc_port=9000,
+            health=health,
+            timeout=30.0,
+        )
 
     split = Split(stable=backend(STABLE), candidate=backend(CANDIDATE), weight=weight)
     files = {

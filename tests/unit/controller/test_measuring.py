@@ -105,6 +105,17 @@ async def test_a_pod_that_cannot_be_asked_is_told_of_and_the_others_count(pods, 
 
 
 @story
+async def test_a_pod_that_is_not_ready_counts_when_it_answers_and_is_no_trouble_when_not(pods, measurer, news):
+    unready = ROUTER._replace(is_ready=False)
+    measurer.follow(OWNER, every(10, unready))
+    await asyncio.sleep(1)
+    assert len(measurer.measured(OWNER).routers) == 1
+    pods.away.add(unready)
+    await asyncio.sleep(10)
+    assert measurer.measured(OWNER) == Measured()
+
+
+@story
 async def test_a_shorter_pause_counts_at_once(pods, measurer, news):
     measurer.follow(OWNER, every(10, ROUTER))
     await asyncio.sleep(1)

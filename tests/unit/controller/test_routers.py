@@ -83,7 +83,7 @@ async def test_copies_are_an_arm_of_their_own():
 
 async def test_an_arm_has_the_pods_that_were_found_for_all_of_its_protocols():
     told = stats()
-    for cluster, pods in (("aaaaaaaa", 3), ("aaaaaaaa-grpc", 2), ("bbbbbbbb", 1), ("bbbbbbbb-shadow", 0)):
+    for cluster, pods in (("aaaaaaaa", 6), ("aaaaaaaa-grpc", 4), ("bbbbbbbb", 3), ("bbbbbbbb-shadow", 0)):
         told["stats"].append({"name": f"cluster.{cluster}.membership_healthy", "value": pods})
     async with router(told, *merging()) as (routers, _):
         reading = await routers.ask(TARGET)

@@ -23,7 +23,7 @@ from support.routed import RoutedSimulation
 from support.simulation import is_ready
 
 WINDOW = timedelta(minutes=5)
-STABLE = Backend("aaaaaaaa", "fraud-aaaaaaaa", 8080, None, Health(8080), 5.0)
+STABLE = Backend("aaaaaaaa", "fraud-aaaaaaaa", "fraud-aaaaaaaa-unready", 8080, None, Health(8080), 5.0)
 LAYOUT = layout_of_model()
 
 

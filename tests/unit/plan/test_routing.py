@@ -41,7 +41,9 @@ from support import builders
 from support.builders import NAME, NAMESPACE, NOW, SETTINGS, parsed, spec
 from support.simulation import Simulation
 
-STABLE = Backend("aaaaaaaa", "fraud-aaaaaaaa", 8080, 9000, Health(8080, "/v2/health/ready"), 5.0)
+STABLE = Backend(
+    "aaaaaaaa", "fraud-aaaaaaaa", "fraud-aaaaaaaa-unready", 8080, 9000, Health(8080, "/v2/health/ready"), 5.0
+)
 CANDIDATE = replace(STABLE, revision="bbbbbbbb", service="fraud-bbbbbbbb", timeout=7.5)
 OLD = replace(STABLE, revision="cccccccc", service="fraud-cccccccc")
 PLAIN = Split(STABLE)
@@ -302,7 +304,8 @@ OTHER = Versions("other", WANTED.routes)
 LIVE_CASES = {
     "taken": ((pod(told=TOLD),), (reading(WANTED),), True),
     "no router": ((), (), False),
-    "none ready": ((pod(told=TOLD, ready=False),), (reading(WANTED),), False),
+    "none ready, and none that answers": ((pod(told=TOLD, ready=False),), (), False),
+    "none ready, and one answers": ((pod(told=TOLD, ready=False),), (reading(WANTED),), True),
     "not asked": ((pod(told=TOLD),), (), False),
     "not told": ((pod(),), (reading(WANTED),), False),
     "asked before it was told": ((pod(told=TOLD),), (reading(WANTED, after=-1),), False),
@@ -310,7 +313,12 @@ LIVE_CASES = {
     "has other clusters": ((pod(told=TOLD),), (reading(OTHER),), False),
     "one of two": ((pod(told=TOLD), pod(2, told=TOLD)), (reading(WANTED), reading(OTHER, 2)), False),
     "both": ((pod(told=TOLD), pod(2, told=TOLD)), (reading(WANTED), reading(WANTED, 2)), True),
-    "the other is not ready": ((pod(told=TOLD), pod(2, ready=False)), (reading(WANTED),), True),
+    "the other is not ready and silent": ((pod(told=TOLD), pod(2, ready=False)), (reading(WANTED),), True),
+    "the other is not ready, and works by what was before": (
+        (pod(told=TOLD), pod(2, told=TOLD, ready=False)),
+        (reading(WANTED), reading(OTHER, 2)),
+        False,
+    ),
     "the other is ending": ((pod(told=TOLD), pod(2, deleted=True)), (reading(WANTED),), True),
     "its annotation is edited": ((pod(told=f"{WANTED.mark}@soon"),), (reading(WANTED),), False),
     "without a time zone": ((pod(told=f"{WANTED.mark}@2026-01-01T00:00:00"),), (reading(WANTED),), False),
@@ -323,7 +331,7 @@ LIVE_CASES = {
 
 
 @pytest.mark.parametrize(("pods", "readings", "expected"), LIVE_CASES.values(), ids=LIVE_CASES)
-def test_a_split_is_live_when_every_ready_router_has_told_so_since_it_was_given(pods, readings, expected):
+def test_a_split_is_live_when_every_working_router_has_told_so_since_it_was_given(pods, readings, expected):
     assert live(measured(*readings), WANTED, pods) == expected
 
 
@@ -337,13 +345,18 @@ REACH_CASES = {
     "copies have to arrive as well": ([pod()], [found(1, bbbbbbbb=2, bbbbbbbb_shadow=0)], 0),
     "a router that has not told anything": ([pod(), pod(2)], [found(1, bbbbbbbb=2)], 0),
     "one that does not know the revision yet": ([pod()], [found(1, aaaaaaaa=2)], 0),
-    "one that takes no requests does not count": ([pod(), pod(2, ready=False)], [found(1, bbbbbbbb=2)], 2),
+    "one that is not ready and silent does not count": ([pod(), pod(2, ready=False)], [found(1, bbbbbbbb=2)], 2),
+    "one that is not ready and answers does": (
+        [pod(), pod(2, ready=False)],
+        [found(1, bbbbbbbb=2), found(2, bbbbbbbb=1)],
+        1,
+    ),
     "no router": ([], [], 0),
 }
 
 
 @pytest.mark.parametrize(("pods", "readings", "expected"), REACH_CASES.values(), ids=REACH_CASES)
-def test_a_revision_is_reached_with_the_pods_that_every_ready_router_has_found(pods, readings, expected):
+def test_a_revision_is_reached_with_the_pods_that_every_working_router_has_found(pods, readings, expected):
     assert reach(measured(*readings), CANDIDATE.revision, pods) == expected
 
 
@@ -385,7 +398,9 @@ def test_only_routers_are_asked_and_only_with_an_address():
     server["metadata"]["labels"] = child_labels(NAME, "aaaaaaaa") | {LABEL_COMPONENT: "model-server"}
     homeless = pod(3)
     del homeless["status"]["podIP"]
-    assert {target.pod.name for target in router_targets((pod(1), server, homeless))} == {"router-1"}
+    ending, starting = pod(5, deleted=True), pod(6, ready=False, phase="Pending")
+    found = router_targets((pod(1), server, homeless, pod(4, ready=False), ending, starting))
+    assert {target.pod.name: target.is_ready for target in found} == {"router-1": True, "router-4": False}
 
 
 @pytest.mark.parametrize(
@@ -471,9 +486,12 @@ def test_routers_are_asked_often_until_they_have_found_the_candidates_pods():
     assert asked_every((router, server), 1) == AT_REST_SECONDS
 
 
-def test_requests_go_through_routers_when_the_service_leads_there_and_one_is_ready():
-    assert fronted(Observed(resource=ENVOY, children=service(COMPONENT_ROUTER), pods=(pod(),)))
-    assert not fronted(Observed(resource=ENVOY, children=service(COMPONENT_ROUTER), pods=(pod(ready=False),)))
+def test_requests_go_through_routers_when_the_service_leads_there_and_one_is_at_work():
+    led = Observed(resource=ENVOY, children=service(COMPONENT_ROUTER), pods=(pod(),))
+    assert fronted(led)
+    unready = replace(led, pods=(pod(ready=False),))
+    assert not fronted(unready)
+    assert fronted(replace(unready, measured=measured(reading(WANTED))))
     assert not fronted(Observed(resource=ENVOY, children=service("model-server"), pods=(pod(),)))
 
 

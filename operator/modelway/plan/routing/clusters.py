@@ -1,4 +1,9 @@
-"""The file of the clusters: for each revision, where its pods are and which of them can answer. Pure."""
+"""The file of the clusters: for each revision, where its pods are and which of them can answer. Pure.
+
+Kubernetes says which pods are ready, and those are asked. It may be wrong about all of them at once: a node that could
+not report for a while, be it that the API server was away, has all its pods called unready, however well they are. So
+where no pod is called ready, those are asked that answer the router's own health check (docs/adr/0025).
+"""
 
 from modelway.plan.measured import SHADOW
 from modelway.plan.routing.envoy import CONNECT_SECONDS, GRPC, address, typed, versioned
@@ -31,12 +36,12 @@ def clusters_file(split: Split, *, namespace: str, domain: str) -> Object:
 
 
 def _clusters(backend: Backend, name: str, *, namespace: str, domain: str) -> list[Object]:
-    host = _host(backend.service, namespace, domain)
+    hosts = [_host(service, namespace, domain) for service in (backend.service, backend.unready_service)]
     found = []
     if backend.http_port is not None:
-        found.append(_cluster(name, host, backend.http_port, backend, protocol="http_protocol_options"))
+        found.append(_cluster(name, hosts, backend.http_port, backend, protocol="http_protocol_options"))
     if backend.grpc_port is not None:
-        found.append(_cluster(name + GRPC, host, backend.grpc_port, backend, protocol="http2_protocol_options"))
+        found.append(_cluster(name + GRPC, hosts, backend.grpc_port, backend, protocol="http2_protocol_options"))
     return found
 
 
@@ -44,10 +49,12 @@ def _host(service: str, namespace: str, domain: str) -> str:
     return f"{service}.{namespace}.svc.{domain}."  # the dot at the end: no other name is looked for first
 
 
-def _cluster(name: str, host: str, port: int, backend: Backend, *, protocol: str) -> Object:
-    endpoint: Object = {"address": address(host, port)}
-    if backend.health.port != port:
-        endpoint["health_check_config"] = {"port_value": backend.health.port}
+def _cluster(name: str, hosts: list[str], port: int, backend: Backend, *, protocol: str) -> Object:
+    """A cluster; pods of a later one of `hosts` are asked where no pod of an earlier one is well."""
+    endpoints = [
+        {"priority": priority, "lb_endpoints": [{"endpoint": _endpoint(host, port, backend)}]}
+        for priority, host in enumerate(hosts)
+    ]
     options = typed("extensions.upstreams.http.v3.HttpProtocolOptions", explicit_http_config={protocol: {}})
     # Each address that the name has is a pod, and who is no longer named is gone.
     names = typed("extensions.clusters.dns.v3.DnsCluster", dns_refresh_rate=_DNS_REFRESH, dns_lookup_family="ALL")
@@ -57,13 +64,18 @@ def _cluster(name: str, host: str, port: int, backend: Backend, *, protocol: str
         cluster_type={"name": "envoy.cluster.dns", "typed_config": names},
         connect_timeout=f"{CONNECT_SECONDS}s",
         lb_policy="LEAST_REQUEST",
-        load_assignment={"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}]}]},
+        load_assignment={"cluster_name": name, "endpoints": endpoints},
         health_checks=[_health_check(backend)],
         ignore_health_on_host_removal=True,  # what DNS does not name any more is ending, however well it is
         outlier_detection=_outlier_detection(),
         circuit_breakers={"thresholds": [_limits()]},
         typed_extension_protocol_options={"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
     )
+
+
+def _endpoint(host: str, port: int, backend: Backend) -> Object:
+    checked = {"health_check_config": {"port_value": backend.health.port}} if backend.health.port != port else {}
+    return {"address": address(host, port), **checked}
 
 
 def _health_check(backend: Backend) -> Object:

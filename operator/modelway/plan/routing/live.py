@@ -53,21 +53,32 @@ def ready_routers(pods: Iterable[Object]) -> tuple[Object, ...]:
     return tuple(pod for pod in router_pods(pods) if is_ready(pod))
 
 
+def working_routers(measured: Measured, pods: Iterable[Object]) -> tuple[Object, ...]:
+    """Those that may be sending requests: the ready ones, and others that answer us.
+
+    Clients keep their connections to a router that Kubernetes calls unready, for its node could not report or its probe
+    was late; it goes on by whatever it has taken last. One that does not answer is given up.
+    """
+    answering = {reading.pod for reading in measured.routers}
+    return tuple(pod for pod in router_pods(pods) if is_ready(pod) or PodKey.of(pod) in answering)
+
+
 def live(measured: Measured, wanted: Versions, pods: Iterable[Object]) -> bool:
-    """Whether every ready router reports `wanted`; without a ready router nothing is live."""
+    """Whether every working router reports `wanted`; without one nothing is live."""
     readings = {reading.pod: reading for reading in measured.routers}
-    ready = ready_routers(pods)
-    return bool(ready) and all(_has_taken(readings.get(PodKey.of(pod)), wanted, pod) for pod in ready)
+    working = working_routers(measured, pods)
+    return bool(working) and all(_has_taken(readings.get(PodKey.of(pod)), wanted, pod) for pod in working)
 
 
 def reach(measured: Measured, revision: str, pods: Iterable[Object]) -> int:
-    """How many pods of `revision` every ready router has found and holds for well.
+    """How many pods of `revision` every working router has found and holds for well.
 
     A pod may be ready for a while before a router hears of it by DNS. Until then it gets nothing, and a request for a
     revision of which a router knows no pod fails.
     """
     readings = {reading.pod: reading for reading in measured.routers}
-    return min((_found(readings.get(PodKey.of(pod)), revision) for pod in ready_routers(pods)), default=0)
+    working = working_routers(measured, pods)
+    return min((_found(readings.get(PodKey.of(pod)), revision) for pod in working), default=0)
 
 
 def _found(reading: RouterReading | None, revision: str) -> int:
@@ -78,7 +89,8 @@ def _found(reading: RouterReading | None, revision: str) -> int:
 
 def router_targets(pods: Iterable[Object]) -> frozenset[Target]:
     """The routers that can be asked."""
-    return frozenset(Target.of(pod) for pod in ready_routers(pods) if _has_address(pod))
+    running = (pod for pod in router_pods(pods) if _has_address(pod) and (is_ready(pod) or _is_running(pod)))
+    return frozenset(Target.of(pod)._replace(is_ready=is_ready(pod)) for pod in running)
 
 
 def targets(

@@ -14,7 +14,7 @@ from modelway.api.spec import Spec
 from modelway.api.traffic import DEFAULT_ROUTERS, Traffic
 from modelway.plan.measured import Measuring
 from modelway.plan.routing.children import router_children, versions
-from modelway.plan.routing.live import live, reach, ready_routers, router_targets, targets, touches
+from modelway.plan.routing.live import live, reach, ready_routers, router_targets, targets, touches, working_routers
 from modelway.plan.routing.split import Backend, Split
 from modelway.plan.types import Child, ChildKey, Observed, Settings, Touch
 
@@ -33,7 +33,7 @@ class Routing:
     Attributes:
         children: of the routers, in the order in which they are to be written; none without routers.
         to_routers: the Service leads to the routers, not to the stable pods.
-        is_live: nothing is on its way: every ready router has the split; true without routers.
+        is_live: nothing is on its way: every router at work has the split; true without routers.
         touches: router pods whose annotation is to be written, when the children are.
         measuring: the routers that are to be asked, often while something is on its way; None without routers.
     """
@@ -88,7 +88,7 @@ def leads_to_routers(observed: Observed) -> bool:
 
 
 def _is_found(observed: Observed, backend: Backend) -> bool:
-    """Whether every ready router has found all of the revision's pods that are ready."""
+    """Whether every router at work has found all of the revision's pods that are ready."""
     ready = len(targets(observed.pods, LABEL_REVISION, {backend.revision}))
     return reach(observed.measured, backend.revision, observed.pods) >= ready
 
@@ -99,5 +99,5 @@ def _are_all_ready(observed: Observed) -> bool:
 
 
 def fronted(observed: Observed) -> bool:
-    """Whether requests go through routers at this moment: the Service leads to them and one of them is ready."""
-    return leads_to_routers(observed) and bool(ready_routers(observed.pods))
+    """Whether requests go through routers at this moment: the Service leads to them and one of them is at work."""
+    return leads_to_routers(observed) and bool(working_routers(observed.measured, observed.pods))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelway.api.names import child_name, observer_name
+from modelway.api.names import child_name, observer_name, unready_name
 from modelway.api.observing import DEFAULT_SHARE
 from modelway.api.resource import ModelDeployment
 from modelway.api.units import seconds, share
@@ -34,6 +34,7 @@ class Backend:
     Attributes:
         revision: hash; the name of the Envoy cluster.
         service: the headless Service that resolves to the pods that are ready.
+        unready_service: the one that resolves to all of its pods.
         http_port: where the pods speak HTTP; None where they do not.
         grpc_port: where they speak gRPC; None where they do not.
         health: how a pod is asked whether it is well.
@@ -44,6 +45,7 @@ class Backend:
 
     revision: str
     service: str
+    unready_service: str
     http_port: int | None
     grpc_port: int | None
     health: Health
@@ -94,6 +96,7 @@ def backend_of(resource: ModelDeployment, revision: Revision) -> Backend:
     return Backend(
         revision=revision.hash,
         service=child_name(resource.metadata.name, revision.hash),
+        unready_service=unready_name(resource.metadata.name, revision.hash),
         http_port=ports.get("http"),
         grpc_port=ports.get("grpc"),
         health=_health(revision.template, ports),

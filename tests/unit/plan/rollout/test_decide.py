@@ -2,7 +2,8 @@
 
 import pytest
 
-from modelway.api.kinds import CONFIG_MAP, DEPLOYMENT
+from modelway.api.kinds import CONFIG_MAP, DEPLOYMENT, SERVICE
+from modelway.api.names import unready_name
 from modelway.plan import ChildKey
 from modelway.plan.pods import DRAIN_SECONDS
 from modelway.plan.rollout.decide import position
@@ -395,6 +396,18 @@ class TestWithoutRouters:
         world.edit(rollout=None, traffic={"router": "Service"})
         world.settle_routed()
         assert (world.stable, world.front, world.lost) == (second, second, 0)
+
+    def test_all_pods_of_a_revision_have_a_name_as_long_as_there_are_routers_that_ask_for_it(self):
+        world = begun()
+
+        def names():
+            services = {key.name: body["spec"] for key, body in world.children.items() if key.kind == SERVICE}
+            return {name for name, spec in services.items() if spec.get("publishNotReadyAddresses")}
+
+        assert names() == {unready_name(NAME, revision) for revision in (world.stable, world.candidate)}
+        world.edit(rollout=None, traffic={"router": "Service"})
+        world.settle_routed()
+        assert names() == set()
 
     def test_routers_without_steps_move_all_requests_at_once(self):
         world = RoutedSimulation(rollout_spec(rollout=None, traffic={"router": "Envoy"}))
