@@ -75,6 +75,8 @@ class Reason(StrEnum):
     """The stable revision has no ready pod."""
     NO_READY_ROUTERS = "NoReadyRouters"
     """The Service leads to the routers (`spec.traffic.router`), and none of them is ready."""
+    PODS_NOT_FOUND = "PodsNotFound"
+    """Pods and routers are ready, and the routers have not learnt of the pods yet; they ask DNS every second."""
     NOT_YET_SERVING = "NotYetServing"
     """No revision has been ready so far."""
     SCALED_TO_ZERO = "ScaledToZero"

@@ -19,7 +19,7 @@ from modelway.plan.monitoring.retraining import Retraining
 from modelway.plan.pods import service_ports
 from modelway.plan.revisions import Revision
 from modelway.plan.roles import Roles
-from modelway.plan.routing import leads_to_routers, ready_routers, route_verdict
+from modelway.plan.routing import is_found, leads_to_routers, ready_routers, route_verdict, serves
 from modelway.plan.types import ChildKey, Observed, Settings, Verdict
 
 
@@ -149,7 +149,13 @@ def _answering(observed: Observed, stable: Arm, told: str) -> Verdict:
         return False, Reason.NO_READY_PODS, told or "no pod of the stable revision is ready"
     if leads_to_routers(observed) and not ready_routers(observed.pods):
         return False, Reason.NO_READY_ROUTERS, told or "requests go through routers, and none of them is ready"
+    if leads_to_routers(observed) and not serves(observed) and not _is_found(observed, stable):
+        return False, Reason.PODS_NOT_FOUND, "pods and routers are ready, and routers do not know of the pods yet"
     return True, Reason.SERVING, f"revision {stable.revision.hash} answers"
+
+
+def _is_found(observed: Observed, stable: Arm) -> bool:
+    return is_found(observed.measured, stable.revision.hash, observed.pods)
 
 
 def _reconciling(observed: Observed, roles: Roles, failure: Failure | None, *, asleep: bool) -> Verdict:

@@ -508,9 +508,37 @@ class TestStatus:
         status = plan(observed, settings=SETTINGS_HERE, now=NOW).status
         return next(condition for condition in status.conditions if condition.type == "Ready"), status.failure
 
-    def test_a_model_behind_ready_routers_is_ready(self):
-        condition, failure = self.told(self.routed(pod()))
-        assert (condition.status, condition.reason, failure) == ("True", "Serving", None)
+    def asked(self, observed, *readings, unreachable=()):
+        stable = observed.resource.status.stable.revision
+        told = (replace(one, healthy={stable: pods}) for one, pods in readings)
+        return replace(observed, measured=replace(measured(*told), unreachable=unreachable))
+
+    @pytest.mark.parametrize(
+        ("readings", "unreachable", "expected"),
+        [
+            ([(reading(WANTED), 1)], (), "Serving"),
+            ([(reading(WANTED), 0)], (), "PodsNotFound"),
+            ([(reading(WANTED), 1), (reading(WANTED, 2), 0)], (), "PodsNotFound"),
+            ([(reading(WANTED), 1)], ("router router-2: no answer",), "Serving"),
+            ([], (), "PodsNotFound"),
+            ([], ("router router-1: no answer",), "Serving"),
+        ],
+        ids=["found", "not found", "one of two", "the other is silent", "not asked yet", "all are silent"],
+    )
+    def test_a_model_is_ready_when_its_routers_have_found_its_pods(self, readings, unreachable, expected):
+        condition, failure = self.told(self.asked(self.routed(pod(), pod(2)), *readings, unreachable=unreachable))
+        assert (condition.status, condition.reason, failure) == (str(expected == "Serving"), expected, None)
+
+    def test_it_stays_ready_while_routers_look_for_others(self):
+        observed = self.routed(pod())
+        status = plan(self.asked(observed, (reading(WANTED), 1)), settings=SETTINGS_HERE, now=NOW).status
+        again = replace(observed, resource=observed.resource.model_copy(update={"status": status}))
+        condition, _ = self.told(self.asked(again, (reading(WANTED), 0)))
+        assert (condition.status, condition.reason) == ("True", "Serving")
+
+    def test_until_then_routers_are_asked_often(self):
+        observed = self.asked(self.routed(pod()), (reading(WANTED), 0))
+        assert plan(observed, settings=SETTINGS_HERE, now=NOW).measuring.every == ON_ITS_WAY_SECONDS
 
     def test_a_model_behind_routers_that_are_not_ready_is_not(self):
         condition, _ = self.told(self.routed(pod(ready=False)))

@@ -6,8 +6,25 @@
 
 from modelway.plan.routing.children import router_children, router_selector, versions
 from modelway.plan.routing.gateway import RouteVerdict, has_route, http_route, route_verdict
-from modelway.plan.routing.live import Versions, live, reach, ready_routers, router_pods, router_targets, targets
-from modelway.plan.routing.route import ROLLOUT_SECONDS, Routing, fronted, leads_to_routers, route, wants_routers
+from modelway.plan.routing.live import (
+    Versions,
+    is_found,
+    live,
+    reach,
+    ready_routers,
+    router_pods,
+    router_targets,
+    targets,
+)
+from modelway.plan.routing.route import (
+    ROLLOUT_SECONDS,
+    Routing,
+    fronted,
+    leads_to_routers,
+    route,
+    serves,
+    wants_routers,
+)
 from modelway.plan.routing.split import Backend, Split, backend_of
 
 __all__ = [
@@ -21,6 +38,7 @@ __all__ = [
     "fronted",
     "has_route",
     "http_route",
+    "is_found",
     "leads_to_routers",
     "live",
     "reach",
@@ -31,6 +49,7 @@ __all__ = [
     "router_pods",
     "router_selector",
     "router_targets",
+    "serves",
     "targets",
     "versions",
     "wants_routers",

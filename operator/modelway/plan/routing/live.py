@@ -81,6 +81,14 @@ def reach(measured: Measured, revision: str, pods: Iterable[Object]) -> int:
     return min((_found(readings.get(PodKey.of(pod)), revision) for pod in working), default=0)
 
 
+def is_found(measured: Measured, revision: str, pods: Iterable[Object]) -> bool:
+    """Whether a request for `revision` finds a pod by whatever router it comes; hoped where no router can be asked."""
+    if not measured.routers:
+        return bool(measured.unreachable)
+    working = {PodKey.of(pod) for pod in working_routers(measured, pods)}
+    return all(_found(reading, revision) > 0 for reading in measured.routers if reading.pod in working)
+
+
 def _found(reading: RouterReading | None, revision: str) -> int:
     """Pods that take requests, and copies of requests where some may be sent."""
     healthy = reading.healthy if reading is not None else {}

@@ -8,6 +8,7 @@ to them any more.
 from dataclasses import dataclass
 from typing import Final
 
+from modelway.api.conditions import Condition
 from modelway.api.kinds import SERVICE
 from modelway.api.names import COMPONENT_ROUTER, LABEL_COMPONENT, LABEL_REVISION
 from modelway.api.spec import Spec
@@ -70,15 +71,22 @@ def route(observed: Observed, split: Split | None, *, serves_already: bool, sett
         return Routing(children=children, is_live=True)
     wanted = versions(observed.resource, split, settings)
     is_live = live(observed.measured, wanted, observed.pods)
-    is_found = _is_found(observed, split.stable)
-    is_calm = is_live and (is_found or led_there) and (split.candidate is None or _is_found(observed, split.candidate))
+    all_found = _all_found(observed, split.stable)
+    is_known = all_found or (led_there and serves(observed))
+    is_calm = is_live and is_known and (split.candidate is None or _all_found(observed, split.candidate))
     return Routing(
         children=children,
-        to_routers=led_there or not serves_already or (is_live and is_found and _are_all_ready(observed)),
+        to_routers=led_there or not serves_already or (is_live and all_found and _are_all_ready(observed)),
         is_live=is_live,
         touches=touches(observed.measured, wanted, observed.pods),
         measuring=Measuring(router_targets(observed.pods), AT_REST_SECONDS if is_calm else ON_ITS_WAY_SECONDS),
     )
+
+
+def serves(observed: Observed) -> bool:
+    """Whether status says that requests are answered."""
+    ready = (one for one in observed.resource.status.conditions if one.type == Condition.READY)
+    return any(one.status == "True" for one in ready)
 
 
 def leads_to_routers(observed: Observed) -> bool:
@@ -87,7 +95,7 @@ def leads_to_routers(observed: Observed) -> bool:
     return service is not None and service["spec"].get("selector", {}).get(LABEL_COMPONENT) == COMPONENT_ROUTER
 
 
-def _is_found(observed: Observed, backend: Backend) -> bool:
+def _all_found(observed: Observed, backend: Backend) -> bool:
     """Whether every router at work has found all of the revision's pods that are ready."""
     ready = len(targets(observed.pods, LABEL_REVISION, {backend.revision}))
     return reach(observed.measured, backend.revision, observed.pods) >= ready
