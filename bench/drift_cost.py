@@ -2,9 +2,10 @@
 
 The same model is served four times: nothing is counted, answers alone, inputs of a tenth of the requests, and inputs of
 all. Turns are short and come in an order of chance, so that a neighbour's noise falls on all alike; not shorter than
-some seconds, as two seconds' worth of rows may be counted at once after a server has paused. What is told is the median
-over the rounds of the ratio to the server that counts nothing, with an interval from resampled rounds. Requests per
-second of the server's own CPU time hardly mind a busy machine; latencies do.
+some seconds, as two seconds' worth of rows may be counted at once after a server has paused. Each turn asks first for
+as much as the server can take, then for half of that. What is told is the median over the rounds of the
+ratio to the server that counts nothing, with an interval from resampled rounds. Requests per second of the server's own
+CPU time hardly mind a busy machine; latencies do.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -32,6 +33,8 @@ from modelway.server.options import ServerOptions
 
 _PATH = "/v1/models/m:predict"
 _CONNECTIONS = 16
+_PACED = 64
+"""Connections at half load: each asks, is answered and pauses."""
 _ARMS = {
     "nothing": ("--no-observe",),
     "answers": ("--observe-share", "0%"),
@@ -43,12 +46,24 @@ _CASES = {"one_row": 1, "rows_64": 64}
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one turn gave."""
+    """What one turn gave; `full` by as many requests as the server can take, `half` by half of them."""
 
     per_cpu_second: float
-    requests: int
-    p50: float
-    p99: float
+    full: load.Loaded
+    half: load.Loaded
+
+    @property
+    def requests(self) -> int:
+        """All of them."""
+        return self.full.requests + self.half.requests
+
+
+_TOLD: dict[str, Callable[[Turn], float]] = {
+    "throughput": lambda turn: turn.per_cpu_second,
+    "p50": lambda turn: turn.half.p50,
+    "p99": lambda turn: turn.half.p99,
+    "p99_at_full_load": lambda turn: turn.full.p99,
+}
 
 
 def main() -> None:
@@ -91,9 +106,10 @@ def measure(
             running[arm] = stack.enter_context(serve(server, made, folder / arm, (_PATH, bodies["one_row"])))
             running[arm].pause()
         for case, body in bodies.items():
+            pause = _pause(running[next(iter(arms))], body, seconds)
             for number in range(rounds + 1):
                 for arm in rng.permutation(list(arms)).tolist():
-                    turn = _turn(running[arm], body, seconds)
+                    turn = _turn(running[arm], body, seconds, pause)
                     if number:  # the first is for warming up
                         turns[case][arm].append(turn)
         for arm, one in running.items():
@@ -117,15 +133,24 @@ def _describe(folder: Path) -> None:
     (folder / "modelway.json").write_text(text.replace("{", f'{{"featureNames": [{quoted}],', 1))
 
 
-def _turn(running: Running, body: bytes, seconds: int) -> Turn:
+def _pause(running: Running, body: bytes, seconds: int) -> float:
+    """Milliseconds for which a connection is to pause, so that all of them ask for half of what the server can take."""
+    running.go_on()
+    loaded = load.run(running.port, _PATH, body, seconds=seconds, connections=_CONNECTIONS)
+    running.pause()
+    return max(1e3 * _PACED / (loaded.rate / 2) - loaded.p50 / _CONNECTIONS, 0.5)
+
+
+def _turn(running: Running, body: bytes, seconds: int, pause: float) -> Turn:
     running.go_on()
     before = cpu_seconds(running.process.pid)
-    loaded = load.run(running.port, _PATH, body, seconds=seconds, connections=_CONNECTIONS)
+    full = load.run(running.port, _PATH, body, seconds=seconds, connections=_CONNECTIONS)
     spent = cpu_seconds(running.process.pid) - before
+    half = load.run(running.port, _PATH, body, seconds=seconds, connections=_PACED, pause_ms=pause)
     running.pause()
-    if loaded.failed:
-        raise RuntimeError(f"{running.server.name}: {loaded.failed} requests failed")
-    return Turn(loaded.requests / spent, loaded.requests, loaded.p50, loaded.p99)
+    if failed := full.failed + half.failed:
+        raise RuntimeError(f"{running.server.name}: {failed} requests failed")
+    return Turn(full.requests / spent, full, half)
 
 
 def _compared(by_arm: dict[str, list[Turn]], rng: np.random.Generator) -> dict[str, Any]:
@@ -134,10 +159,8 @@ def _compared(by_arm: dict[str, list[Turn]], rng: np.random.Generator) -> dict[s
     found: dict[str, Any] = {"requests_of_each": min(sum(turn.requests for turn in turns) for turns in by_arm.values())}
     found[f"{name_of_base}_per_cpu_second"] = round(statistics.median(turn.per_cpu_second for turn in base))
     for arm in others:
-        for name, field in (("throughput", "per_cpu_second"), ("p50", "p50"), ("p99", "p99")):
-            ratios = [
-                getattr(turn, field) / getattr(other, field) for turn, other in zip(by_arm[arm], base, strict=True)
-            ]
+        for name, of in _TOLD.items():
+            ratios = [of(turn) / of(other) for turn, other in zip(by_arm[arm], base, strict=True)]
             found[f"{arm}_{name}_ratio"] = _with_interval(ratios, rng)
     return found
 

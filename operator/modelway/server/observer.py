@@ -6,6 +6,7 @@ over (`worker`), or somebody asks for the counts. Of an answer to many rows the 
 loop.
 """
 
+from array import array
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final
@@ -14,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelway.api.observations import BORDERS, LAST, LONGEST_CLASS
-from modelway.server.answers import Region, Sighting
+from modelway.server.answers import Region
 from modelway.server.sighting import Look
 from modelway.server.tensors import Array
 
-_ENOUGH: Final = 1024
+_ENOUGH: Final = 2048
+"""Classes and scores together."""
 _BORDERS: Final = np.array(BORDERS)
 _TEXTS: Final = frozenset({str, bytes})
 """Labels of these that are no classes may be of any length, and do not wait."""
@@ -33,13 +35,16 @@ class Observer:
 
     """
 
-    __slots__ = ("_counts", "_look", "_seen", "_values")
+    __slots__ = ("_counts", "_labels", "_look", "_scores", "_unseen", "_values")
 
     def __init__(self, look: Look, counts: Region) -> None:
         self._look = look
         self._counts = counts
         self._values = np.asarray(counts.values)  # the same memory
-        self._seen: list[Sighting] = []
+        # Scores as bare numbers: an object for each would push out of the caches what the next request needs.
+        self._labels: list[object] = []
+        self._scores = array("d")
+        self._unseen = 0
 
     def take(self, outputs: Mapping[str, Array], wanted: tuple[str, ...], pair: bytes | None) -> None:
         """An answer was given.
@@ -50,21 +55,24 @@ class Observer:
             pair: the request's id where it was mirrored.
 
         """
-        sighting = label, _ = self._look(outputs, wanted)
+        label, score = self._look(outputs, wanted)
         if type(label) in _TEXTS and len(label) > LONGEST_CLASS:  # type: ignore[arg-type]
-            self._counts.count(sighting, pair)
+            self._counts.count((label, score), pair)
             return
         if pair is not None:
-            self._counts.remember(pair, *sighting)
-        seen = self._seen
-        seen.append(sighting)
-        if len(seen) >= _ENOUGH:
+            self._counts.remember(pair, label, score)
+        if label is not None:
+            self._labels.append(label)
+        elif score is None:
+            self._unseen += 1
+        if score is not None:
+            self._scores.append(score)
+        if len(self._labels) + len(self._scores) >= _ENOUGH:
             self.settle()
 
     def settle(self) -> None:
         """Count what has been put aside."""
-        seen, self._seen = self._seen, []
-        labels = [label for label, _ in seen if label is not None]
+        labels, self._labels = self._labels, []
         try:
             times: Mapping[object, int] = Counter(labels)
         except TypeError:  # labels that are no keys
@@ -73,10 +81,12 @@ class Observer:
         else:
             for label, number in times.items():
                 self._counts.add_class(label, number)
-        if scores := [score for _, score in seen if score is not None]:
-            self._add_scores(np.array(scores))
-        if unseen := seen.count((None, None)):
-            self._counts.add_unseen(unseen)
+        if self._scores:
+            self._add_scores(np.array(self._scores))
+            del self._scores[:]
+        if self._unseen:
+            self._counts.add_unseen(self._unseen)
+            self._unseen = 0
 
     def _add_scores(self, scores: NDArray[np.float64]) -> None:
         finite = np.isfinite(scores)
