@@ -8,7 +8,7 @@ from typing import Final
 
 from modelway.server.code import Code
 
-OBSERVE_RATE: Final = 1000
+OBSERVE_RATE: Final = 250
 """Rows a second whose inputs are counted at most, where nothing else is said."""
 
 
