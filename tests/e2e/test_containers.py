@@ -7,6 +7,8 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,11 @@ def _example(name: str, image: str) -> dict[str, Any]:
     return manifest
 
 
-def _under_load(kubectl: Kubectl, environment: dict[str, str], name: str, update: dict[str, Any]) -> dict[str, Any]:
+@contextmanager
+def _no_request_is_lost(
+    kubectl: Kubectl, environment: dict[str, str], name: str, *, seconds: int, least: int
+) -> Iterator[None]:
+    """Under a load that lasts so long, and is of so many requests at least."""
     load = ClusterLoad(
         kubectl,
         name=f"load-{name}",
@@ -56,20 +62,25 @@ def _under_load(kubectl: Kubectl, environment: dict[str, str], name: str, update
         url=f"http://{name}.{kubectl.namespace}/predict",
         body={"rows": [_FLOWER]},
         rate=40,
-        seconds=50,
+        seconds=seconds,
     )
     load.started()
-    kubectl.run("patch", "mdep", name, "--type=merge", f"--patch={json.dumps(update)}")
+    yield
+    counts = load.finish()
+    load.stop()
+    assert counts["failed"] == 0, counts
+    assert counts["requests"] >= least, counts
+
+
+def _update(kubectl: Kubectl, name: str, update: dict[str, Any]) -> None:
     before = kubectl.get("mdep", name)["status"]["stable"]["revision"]
+    kubectl.run("patch", "mdep", name, "--type=merge", f"--patch={json.dumps(update)}")
     kubectl.wait(
         "the new revision serves",
         lambda: kubectl.get("mdep", name)["status"]["stable"]["revision"] != before,
         seconds=120,
         show=("get", "mdep", name, "--output=yaml"),
     )
-    counts = load.finish()
-    load.stop()
-    return counts
 
 
 def _put(bucket: Bucket, folder: str, model: Any) -> str:
@@ -97,9 +108,8 @@ def test_flask_serves_a_fetched_model_and_is_updated_without_a_lost_request(
     assert kubectl.list("hpa", "modelway.dev/name=flask")
 
     update = {"spec": {"model": {"uri": folders["2"], "version": "2"}}}
-    counts = _under_load(kubectl, environment, "flask", update)
-    assert counts["failed"] == 0, counts
-    assert counts["requests"] >= 1500, counts
+    with _no_request_is_lost(kubectl, environment, "flask", seconds=50, least=1500):
+        _update(kubectl, "flask", update)
 
 
 def test_fastapi_brings_its_own_model_and_is_updated_without_a_lost_request(
@@ -110,9 +120,8 @@ def test_fastapi_brings_its_own_model_and_is_updated_without_a_lost_request(
     assert ask(kubectl, "fastapi", "/predict", {"rows": [_FLOWER]}) == {"classes": [0], "version": "1"}
 
     update = {"spec": {"serving": {"podTemplate": {"env": [{"name": "APP_VERSION", "value": "2"}]}}}}
-    counts = _under_load(kubectl, environment, "fastapi", update)
-    assert counts["failed"] == 0, counts
-    assert counts["requests"] >= 1500, counts
+    with _no_request_is_lost(kubectl, environment, "fastapi", seconds=50, least=1500):
+        _update(kubectl, "fastapi", update)
     assert ask(kubectl, "fastapi", "/predict", {"rows": [_FLOWER]})["version"] == "2"
 
 
@@ -165,18 +174,5 @@ def test_what_flask_is_asked_is_observed_and_a_killed_observer_costs_no_request(
     assert told("Ready") == "True"
 
     (observer,) = kubectl.list("pods", "modelway.dev/name=observed,app.kubernetes.io/component=model-observer")
-    load = ClusterLoad(
-        kubectl,
-        name="load-observed",
-        image=environment["SERVER_IMAGE"],
-        url=f"http://observed.{kubectl.namespace}/predict",
-        body={"rows": [_FLOWER]},
-        rate=40,
-        seconds=20,
-    )
-    load.started()
-    kubectl.run("delete", "pod", observer["metadata"]["name"], "--force", "--grace-period=0", "--wait=false")
-    counts = load.finish()
-    load.stop()
-    assert counts["failed"] == 0, counts
-    assert counts["requests"] >= 500, counts
+    with _no_request_is_lost(kubectl, environment, "observed", seconds=20, least=500):
+        kubectl.run("delete", "pod", observer["metadata"]["name"], "--force", "--grace-period=0", "--wait=false")

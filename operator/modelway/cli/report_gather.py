@@ -32,6 +32,7 @@ from modelway.plan.monitoring.keeping import watch_from
 from modelway.plan.monitoring.readings import Layout, PodReading
 from modelway.plan.monitoring.watch import Watch
 from modelway.plan.pods import HTTP_PORT
+from modelway.plan.revisions import from_record
 from modelway.plan.routing.live import is_ready
 from modelway.report.facts import Facts
 
@@ -120,17 +121,16 @@ def _watch(cluster: Cluster, resource: ModelDeployment, missing: list[str]) -> W
 
 def _pods(cluster: Cluster, resource: ModelDeployment, missing: list[str]) -> list[dict[str, Any]]:
     """The ready pods that tell what the revision that serves was asked: its own, or who observes it."""
-    name, stable, spec = resource.metadata.name, resource.status.stable, resource.spec
+    name, stable = resource.metadata.name, resource.status.stable
     if stable is None:
         missing.append("No revision serves: there are no inputs and answers to count.")
         return []
-    is_foreign = spec.serving is not None and spec.serving.container is not None
-    if is_foreign and spec.observe is None:
-        missing.append("Nobody counts what an image of your own is asked and answers: give monitoring.observe.")
-        return []
-    selector = (observer_selector if is_foreign else pod_selector)(name, stable.revision)
     try:
-        pods = cluster.pods(selector)
+        is_foreign = _is_foreign(cluster, name, stable.revision)
+        if is_foreign and resource.spec.observe is None:
+            missing.append("Nobody counts what an image of your own is asked and answers: give monitoring.observe.")
+            return []
+        pods = cluster.pods((observer_selector if is_foreign else pod_selector)(name, stable.revision))
     except KubectlError as error:
         missing.append(f"What the pods were asked and answered: {error.message}")
         return []
@@ -139,6 +139,12 @@ def _pods(cluster: Cluster, resource: ModelDeployment, missing: list[str]) -> li
         whose = "that observes the revision" if is_foreign else "of the revision"
         missing.append(f"No pod {whose} that serves is ready: nobody tells what was asked and answered.")
     return sorted(ready, key=lambda pod: pod["metadata"]["name"])
+
+
+def _is_foreign(cluster: Cluster, name: str, revision: str) -> bool:
+    """Whether its pods run an image of the user's own: by its record, as the spec may ask for another one by now."""
+    records = map(from_record, cluster.revisions(name))
+    return any(one.hash == revision and not one.has_own_server for one in records)
 
 
 def _readings(

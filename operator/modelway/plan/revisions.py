@@ -131,6 +131,19 @@ def revision_hash(resolved: Mapping[str, Any]) -> str:
     return digest_of({"version": _HASH_VERSION, "spec": resolved})[:8]
 
 
+def from_record(obj: Object) -> Revision:
+    """The revision that a ControllerRevision holds."""
+    data, metadata = obj.get("data") or {}, obj["metadata"]
+    return Revision(
+        hash=metadata["labels"][LABEL_REVISION],
+        spec=data.get("spec", {}),
+        template=data.get("template", {}),
+        number=obj.get("revision", 0),
+        pinned=metadata.get("annotations", {}).get(ANNOTATION_DIGEST),
+        rejection=_verdict_in(metadata.get("annotations", {}).get(ANNOTATION_VERDICT, "")),
+    )
+
+
 def known_revisions(observed: Observed) -> dict[str, Revision]:
     """All revisions that can be used as they were, by hash.
 
@@ -139,7 +152,7 @@ def known_revisions(observed: Observed) -> dict[str, Revision]:
     that losing the record changes no pod.
     """
     live = (obj for key, obj in observed.children.items() if key.kind == CONTROLLER_REVISION)
-    found = {revision.hash: revision for revision in map(_from_object, (*live, *observed.records))}
+    found = {revision.hash: revision for revision in map(from_record, (*live, *observed.records))}
     for key, obj in observed.children.items():
         lost = obj["metadata"]["labels"].get(LABEL_REVISION) if key.kind == DEPLOYMENT else None
         if lost is not None and lost not in found:
@@ -173,18 +186,6 @@ def expendable(known: Iterable[Revision], *, in_use: set[str], limit: int) -> li
     """Revisions to forget: all but the latest `limit` of those that nothing uses."""
     idle = sorted((revision for revision in known if revision.hash not in in_use), key=lambda r: r.number, reverse=True)
     return idle[limit:]
-
-
-def _from_object(obj: Object) -> Revision:
-    data, metadata = obj.get("data") or {}, obj["metadata"]
-    return Revision(
-        hash=metadata["labels"][LABEL_REVISION],
-        spec=data.get("spec", {}),
-        template=data.get("template", {}),
-        number=obj.get("revision", 0),
-        pinned=metadata.get("annotations", {}).get(ANNOTATION_DIGEST),
-        rejection=_verdict_in(metadata.get("annotations", {}).get(ANNOTATION_VERDICT, "")),
-    )
 
 
 def _verdict_in(text: str) -> Rejection | None:

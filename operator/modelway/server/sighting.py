@@ -60,8 +60,9 @@ class Look:
         for name in self._scores:
             if name in wanted:
                 array = outputs[name]
-                known = array.size and array.dtype.kind in _NUMBERS
-                return self._scored(array, label) if known else (label, None)
+                if not array.size or array.dtype.kind not in _NUMBERS:
+                    break
+                return self._scored(array, array.size // len(array) if array.ndim > 1 else 1, label)
         return label, None
 
     def by_row(
@@ -98,15 +99,10 @@ class Look:
                 width = array.size
                 if not width or array.dtype.kind not in _NUMBERS:
                     break
-                if width == 1 or (width == 2 and label is not None):
-                    return label, float(array.item(width - 1)), width
-                largest = int(array.ravel()[:_WIDEST].argmax())
-                label = self._named(largest) if label is None else label
-                return label, float(array.item(1 if width == 2 else largest)), width
+                return *self._scored(array, width, label), width
         return label, None, 0
 
     def _of_rows(self, rows: NDArray[Any], labels: list[Any]) -> tuple[list[Any], NDArray[Any], int]:
-        rows = rows.reshape(len(rows), -1)
         width = rows.shape[1]
         if width == 1 or (width == 2 and labels):
             return labels, rows[:, -1], width
@@ -114,9 +110,8 @@ class Look:
         labels = labels or [self._named(index) for index in largest.tolist()]
         return labels, rows[:, 1] if width == 2 else rows[np.arange(len(rows)), largest], width
 
-    def _scored(self, array: Array, label: object) -> Sighting:
-        """Of the first row. Most have one number or two, which are looked at without any array being made."""
-        width = array.size // len(array) if array.ndim > 1 else 1
+    def _scored(self, array: Array, width: int, label: object) -> Sighting:
+        """Of the first `width` numbers, a row. Most have one or two, which are looked at without making any array."""
         if width == 1:
             return label, float(array.item(0))
         if width == 2:
@@ -124,7 +119,7 @@ class Look:
             if label is None:
                 label = self._named(0 if first >= second or first != first else 1)  # noqa: PLR0124 NaN, as argmax has it
             return label, float(second)
-        row = array[0].ravel()
+        row = (array if array.size == width else array[0]).ravel()
         largest = int(row[:_WIDEST].argmax())
         return self._named(largest) if label is None else label, float(row.item(largest))
 

@@ -9,8 +9,9 @@ reference is no spread, it is drift, and must not be learnt as usual. Estimates 
 and never below 0.
 
 `learn_spread` has all windows at hand. `Baseline` takes them one after the other and keeps only sums: each window is
-compared with all before it. For what the first windows were compared with there were few, so of the first ten nothing
-but the sum is taken.
+compared with those of its kind before it, which were within the rule as it is, or beyond it as it is. So a shift that
+lasts is compared with itself and is no spread, while windows that differ as much from each other as from what is usual
+are. (Compared with all, a shift on the first day was learnt as spread, and never told.)
 """
 
 from __future__ import annotations
@@ -29,8 +30,12 @@ LEAST_WINDOWS: Final = 50
 """Fewer say too little of a variance."""
 MOST_WINDOWS: Final = 288
 """With these a baseline is complete: a day of five minutes each."""
-_ONLY_POOLED: Final = 10
-_SUPPOSED_CORRELATION: Final = 0.005
+_ONLY_POOLED: Final = 2
+_FEW: Final = 2
+"""Comparisons that already tell the mean, each having about as many degrees of freedom as there are cells."""
+_SUPPOSED_CORRELATION: Final = 0.01
+_LEAST_CORRELATION: Final = 0.0025
+"""Until `LEAST_WINDOWS`."""
 
 
 class BaselineError(ValueError):
@@ -134,53 +139,96 @@ class Excess:
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline:
-    """What was seen of one feature's stable windows so far.
+class Pool:
+    """Windows added up.
 
     Args:
-        pool: rows in each cell, of all windows.
-        windows: how many there were.
-        excess: each of them beside those before.
+        rows: in each cell.
+        windows: how many.
 
     """
 
-    pool: Ints
+    rows: Ints
     windows: int = 0
+
+    def plus(self, window: Ints) -> Pool:
+        """It and one more window."""
+        return Pool(self.rows + window, self.windows + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What was seen of one feature's windows so far.
+
+    Args:
+        usual: windows within the rule.
+        moved: those beyond it.
+        excess: each window beside those of its kind before it.
+
+    """
+
+    usual: Pool
+    moved: Pool
     excess: Excess = Excess()
+
+    @classmethod
+    def of(cls, cells: int) -> Baseline:
+        """Nothing seen of a feature with so many cells."""
+        nothing = Pool(np.zeros(cells, np.int64))
+        return cls(nothing, nothing)
+
+    @property
+    def windows(self) -> int:
+        """How many there were."""
+        return self.usual.windows + self.moved.windows
 
     @property
     def is_complete(self) -> bool:
         """Whether nothing more is learnt: what is usual is not to follow what happens."""
         return self.windows >= MOST_WINDOWS
 
-    def plus(self, window: Ints, *, ordered: bool) -> Baseline:
+    def plus(self, window: Ints, *, ordered: bool, moved: bool) -> Baseline:
         """It and one more window, with at least a row.
 
         Args:
             window: rows in each cell.
             ordered: whether neighbouring cells are alike.
+            moved: whether it is beyond the rule.
 
         """
+        kind = self.moved if moved else self.usual
         excess = self.excess
-        if self.windows >= _ONLY_POOLED:
-            excess = excess.plus(self.pool, window, ordered=ordered)
-        return Baseline(self.pool + window, self.windows + 1, excess)
+        if kind.windows >= _ONLY_POOLED:
+            excess = excess.plus(kind.rows, window, ordered=ordered)
+        after = kind.plus(window)
+        return Baseline(self.usual if moved else after, after if moved else self.moved, excess)
 
-    def spread(self) -> Spread | None:
-        """What they show; None while there are fewer than `LEAST_WINDOWS`."""
-        return self.excess.spread(least=LEAST_WINDOWS - _ONLY_POOLED)
+    def spread(self) -> Spread:
+        """What the windows show, or as much as is to be feared while there are few."""
+        return self.excess.spread(least=LEAST_WINDOWS - _ONLY_POOLED) or self._feared()
+
+    def _feared(self) -> Spread:
+        """More than was seen, by less the more there was; the variance at least as for counts alike in all cells."""
+        cells = self.usual.rows.size
+        seen = self.excess.spread(least=_FEW)
+        if seen is None:
+            return supposed(cells)
+        least = supposed(cells, _LEAST_CORRELATION)
+        mean = max(seen.mean * (1.0 + self.excess.compared**-0.5), least.mean)
+        return Spread(mean=mean, variance=max(seen.variance, least.variance * (mean / least.mean) ** 2))
 
 
-def supposed(cells: int) -> Spread:
-    """What is taken for the spread while nothing is known of it: that of rows with a correlation of 0.005 in a window.
+def supposed(cells: int, correlation: float = _SUPPOSED_CORRELATION) -> Spread:
+    """What is taken for the spread while nothing is known of it: that of rows which correlate within a window.
 
-    For Dirichlet-multinomial counts PSI is then `0.005 free` larger on average, times a chi-squared variable by its
-    degrees of freedom. So much is allowed for that a rule of `max_psi` = 0.1 needs twice the distance for 20 cells.
+    For Dirichlet-multinomial counts PSI is then `correlation * free` larger on average, times a chi-squared variable by
+    its degrees of freedom. So much is allowed for that a rule of `max_psi` = 0.1 needs 0.3 for 20 cells.
 
     Args:
         cells: of the feature.
+        correlation: of two rows of a window.
 
     """
     free = max(cells - 1.0, 1.0)
-    mean = _SUPPOSED_CORRELATION * free
+    mean = correlation * free
     return Spread(mean=mean, variance=2.0 * mean**2 / free)

@@ -166,6 +166,9 @@ class Real:
         obj = resource(spec={"model": {"uri": "s3://models/iris/1/"}, "serving": {}})
         return obj | {"metadata": obj["metadata"] | {"uid": "uid-of-iris"}}
 
+    def revisions(self, _name):
+        return []
+
     def pods(self, _selector):
         told = model()
         return [live(told.servers[0])]

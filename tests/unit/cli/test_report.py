@@ -17,8 +17,10 @@ from modelway.cli.report_gather import gather
 from modelway.plan.monitoring.keeping import content_of
 from support.batch_jobs import entry
 from support.reported import NOW, SPEC, Model, Seen, documents, live, shown
-from support.rollouts import resource
+from support.rollouts import CANDIDATE, STABLE, resource
 
+FOREIGN = {"model": SPEC["model"], "serving": {"container": {"image": "triton", "port": 8000}}}
+OBSERVED = FOREIGN | {"monitoring": {"observe": {}}}
 KUBECTL = """#!{python}
 import json, pathlib, sys
 answers = json.loads((pathlib.Path(__file__).parent / "answers").read_text())
@@ -31,12 +33,15 @@ print(json.dumps(answer))
 
 
 class Answering:
-    """A cluster with one model, whose parts may be refused."""
+    """A cluster with one model, whose parts may be refused; the spec may ask for another revision than the one that
+    serves.
+    """
 
-    def __init__(self, model, *, obj=None) -> None:
+    def __init__(self, model, *, obj=None, serves=None) -> None:
         self.obj = copy.deepcopy(obj or model.object())
         self.obj["metadata"]["uid"] = "uid-of-fraud"
         self.watch = content_of(model.watch)
+        self.records = [record(STABLE, serves or self.obj["spec"])]
         self.live = [live(server) for server in model.servers]
         self.documents = {server.pod.pod.name: documents(server, model.usual) for server in model.servers}
         self.refuses = {}
@@ -49,6 +54,10 @@ class Answering:
     def config_map(self, name):
         assert name == "fraud-monitoring"
         return self.answer("config_map", {"data": {"watch": self.watch}})
+
+    def revisions(self, name):
+        assert name == "fraud"
+        return self.answer("revisions", self.records)
 
     def pods(self, selector):
         labelled = [pod for pod in self.live if selector.items() <= pod["metadata"]["labels"].items()]
@@ -63,6 +72,12 @@ class Answering:
         if what in self.refuses:
             raise self.refuses[what]
         return found
+
+
+def record(revision, spec):
+    """The ControllerRevision of a revision that this spec has asked for."""
+    data = {"spec": {part: spec[part] for part in ("model", "serving") if part in spec}}
+    return {"metadata": {"name": f"fraud-{revision}", "labels": {LABEL_REVISION: revision}}, "data": data}
 
 
 @pytest.fixture
@@ -99,10 +114,17 @@ def test_what_counts_mean_is_asked_of_one_pod_alone(cluster):
     [
         ("config_map", Forbidden('configmaps is forbidden: User "jo"'), 'configmaps is forbidden: User "jo"'),
         ("config_map", NotFound("none"), "the first window is not over"),
+        ("revisions", Forbidden("controllerrevisions is forbidden"), "controllerrevisions is forbidden"),
         ("pods", Forbidden("pods is forbidden"), "pods is forbidden"),
         ("fraud-0", KubectlError("no route to host"), "Pod fraud-0 could not be read: no route to host"),
     ],
-    ids=["no rights on ConfigMaps", "no ConfigMap", "no rights on pods", "a pod that does not answer"],
+    ids=[
+        "no rights on ConfigMaps",
+        "no ConfigMap",
+        "no rights on records",
+        "no rights on pods",
+        "a pod that does not answer",
+    ],
 )
 def test_what_cannot_be_read_is_told_in_the_page(cluster, what, error, told):
     cluster.refuses[what] = error
@@ -169,22 +191,32 @@ def test_pods_that_are_not_ready_or_are_ending_are_not_asked(model, cluster):
 
 
 def test_an_image_of_ones_own_is_not_asked(model):
-    spec = {"model": SPEC["model"], "serving": {"container": {"image": "triton", "port": 8000}}}
-    cluster = Answering(model, obj=resource(spec=spec))
+    cluster = Answering(model, obj=resource(spec=FOREIGN))
     assert "an image of your own" in gathered(cluster).missing[0]
     assert cluster.asked_at == []
 
 
 def test_an_image_of_ones_own_that_is_observed_is_told_by_its_observer(model):
-    serving = {"container": {"image": "triton", "port": 8000}}
-    spec = {"model": SPEC["model"], "serving": serving, "monitoring": {"observe": {}}}
-    cluster = Answering(model, obj=resource(spec=spec))
+    cluster = Answering(model, obj=resource(spec=OBSERVED))
     assert "No pod that observes the revision that serves is ready" in gathered(cluster).missing[0]
     observer = cluster.live[0]["metadata"]
     observer["labels"] = observer_selector("fraud", observer["labels"][LABEL_REVISION])
     facts = gathered(cluster)
     assert facts.missing == ()
     assert [one.of.pod.name for one in facts.readings] == [observer["name"]]
+
+
+def test_the_server_is_asked_while_the_spec_asks_for_an_image_of_ones_own(model):
+    cluster = Answering(model, obj=resource(spec=OBSERVED), serves=SPEC)
+    cluster.records.insert(0, record(CANDIDATE, OBSERVED))
+    facts = gathered(cluster)
+    assert (len(facts.readings), facts.missing) == (2, ())
+
+
+def test_an_image_of_ones_own_is_not_asked_while_the_spec_asks_for_the_server(model):
+    cluster = Answering(model, obj=resource(spec=SPEC), serves=FOREIGN)
+    assert "an image of your own" in gathered(cluster).missing[0]
+    assert cluster.asked_at == []
 
 
 def test_before_any_revision_serves_there_is_a_page(model):
@@ -208,6 +240,7 @@ def kubectl(tmp_path, monkeypatch, model):
     answers = [
         ("get modeldeployments.modelway.dev fraud", cluster.obj),
         ("get configmaps fraud-monitoring", cluster.config_map("fraud-monitoring")),
+        ("get controllerrevisions.apps", {"items": cluster.records}),
         ("get pods", {"items": cluster.live[:1]}),
     ]
     way = "get --raw=/api/v1/namespaces/ml/pods/fraud-0:8080/proxy"

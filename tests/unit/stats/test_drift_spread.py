@@ -5,7 +5,15 @@ import pytest
 from bench.drift_worlds import excess_spread, independent, reference, seasonal, shifted, wobbling_mean
 
 from modelway.stats.drift_distance import INDEPENDENT, Spread, distance
-from modelway.stats.drift_spread import LEAST_WINDOWS, MOST_WINDOWS, Baseline, BaselineError, learn_spread, supposed
+from modelway.stats.drift_spread import (
+    LEAST_WINDOWS,
+    MOST_WINDOWS,
+    Baseline,
+    BaselineError,
+    Pool,
+    learn_spread,
+    supposed,
+)
 
 WINDOWS = 288
 
@@ -75,9 +83,9 @@ def gathered(windows):
     """What `Baseline` comes to of the same windows, one after the other."""
     found = []
     for feature in range(windows.shape[1]):
-        baseline = Baseline(np.zeros(windows.shape[2], np.int64))
+        baseline = Baseline.of(windows.shape[2])
         for window in windows[:, feature]:
-            baseline = baseline.plus(window, ordered=True)
+            baseline = baseline.plus(window, ordered=True, moved=False)
         found.append(baseline.spread())
     return Spread(np.array([one.mean for one in found]), np.array([one.variance for one in found]))
 
@@ -96,30 +104,49 @@ def test_a_season_is_learnt_as_spread_although_its_windows_follow_each_other():
     assert np.mean(gathered(windows).mean) == pytest.approx(np.mean(learnt(windows).mean), rel=0.3)
 
 
-def test_of_few_windows_no_spread_is_told():
-    baseline = Baseline(np.zeros(20, np.int64))
-    for window in independent(np.random.default_rng(7), 1000, LEAST_WINDOWS - 1)[:, 0]:
-        baseline = baseline.plus(window, ordered=True)
-    assert baseline.spread() is None
-    assert baseline.plus(np.full(20, 50), ordered=True).spread() is not None
+def test_the_fewer_windows_there_are_the_more_spread_is_feared():
+    baseline, feared = Baseline.of(20), [supposed(20).mean]
+    assert baseline.spread() == supposed(20)
+    for window in independent(np.random.default_rng(7), 1000, LEAST_WINDOWS)[:, 0]:
+        baseline = baseline.plus(window, ordered=True, moved=False)
+        feared.append(baseline.spread().mean)
+    assert feared[3] == supposed(20).mean > feared[4] >= feared[-2] > feared[-1]
+    assert feared[-1] < 0.002
+
+
+def test_windows_beyond_the_rule_are_compared_with_each_other():
+    """A shift that lasts is no spread: it would hide itself."""
+    rng = np.random.default_rng(7)
+    shift = shifted("mean", 0.5)
+    apart = together = Baseline.of(20)
+    for window in independent(rng, 1000, 60)[:, 0]:
+        apart, together = (one.plus(window, ordered=True, moved=False) for one in (apart, together))
+    calm = apart.spread()
+    for window in rng.multinomial(1000, shift, size=60):
+        apart = apart.plus(window, ordered=True, moved=True)
+        together = together.plus(window, ordered=True, moved=False)
+    assert apart.spread().mean == pytest.approx(calm.mean, abs=0.002)
+    assert together.spread().mean > 0.05
 
 
 def test_a_baseline_is_complete_after_a_day():
-    baseline = Baseline(np.zeros(3, np.int64), windows=MOST_WINDOWS - 1)
+    few, many = Pool(np.zeros(3, np.int64), 8), Pool(np.zeros(3, np.int64), MOST_WINDOWS - 9)
+    baseline = Baseline(many, few)
     assert not baseline.is_complete
-    assert baseline.plus(np.array([1, 2, 3]), ordered=True).is_complete
+    assert baseline.plus(np.array([1, 2, 3]), ordered=True, moved=False).is_complete
+    assert baseline.plus(np.array([1, 2, 3]), ordered=True, moved=True).is_complete
 
 
 @pytest.mark.parametrize("world", [excess_spread, wobbling_mean])
 def test_what_is_supposed_keeps_dependent_rows_quiet_until_their_spread_is_known(world):
     rng = np.random.default_rng(8)
-    usual, windows = reference(rng), world(0.005)(rng, 1000, 200)
+    usual, windows = reference(rng), world(0.01)(rng, 1000, 200)
     found = distance(usual, windows, supposed(20))
     assert ((found.psi > 0.1) & (found.p * windows.shape[1] < 0.05)).mean() < 0.005
 
 
 def test_what_is_supposed_hides_no_large_drift():
     rng = np.random.default_rng(9)
-    usual, windows = reference(rng), rng.multinomial(1000, shifted("mean", 0.3), size=200)
+    usual, windows = reference(rng), rng.multinomial(1000, shifted("mean", 0.5), size=200)
     found = distance(usual[0], windows, supposed(20))
     assert ((found.psi > 0.1) & (found.p * 30 < 0.05)).mean() > 0.95

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-import numpy as np
-
 from modelway.stats.counts import Ints
 from modelway.stats.drift import Rule, Streak, Verdict, after, judge
 from modelway.stats.drift_cells import cell_counts
@@ -148,10 +146,9 @@ class Family:
 
     def _spread(self, place: int, feature: Feature, seasonal: Mapping[int, Feature]) -> Spread:
         baseline = self.standings[place].baseline
-        learnt = baseline.spread() if baseline is not None else None
-        if self.season is not None and place in seasonal:
-            learnt = self.season.spread(place)
-        return learnt if learnt is not None else supposed(feature.cells.size)
+        if self.season is not None and place in seasonal and (learnt := self.season.spread(place)) is not None:
+            return learnt
+        return baseline.spread() if baseline is not None else supposed(feature.cells.size)
 
     def drifted(self) -> list[Drifted]:
         """Those that have, the most first."""
@@ -174,7 +171,7 @@ def _moves(standing: Standing) -> float:
 def _after(standing: Standing, feature: Feature, cells: Ints, verdict: Verdict, rule: Rule) -> Standing:
     if verdict.moved is None:
         return replace(standing, silent=min(standing.silent + 1, _NEVER))
-    baseline = standing.baseline or Baseline(np.zeros_like(cells))
+    baseline = standing.baseline or Baseline.of(cells.size)
     if not baseline.is_complete:
-        baseline = baseline.plus(cells, ordered=feature.cells.is_ordered)
+        baseline = baseline.plus(cells, ordered=feature.cells.is_ordered, moved=verdict.moved)
     return Standing(streak=after(standing.streak, verdict, rule), silent=0, psi=verdict.psi, baseline=baseline)

@@ -24,9 +24,11 @@ from modelway.plan.rollout.answers import Bins
 from modelway.stats.counts import Ints
 from modelway.stats.drift import Streak
 from modelway.stats.drift_reference import Feature, from_record, to_record
-from modelway.stats.drift_spread import Baseline, Excess
+from modelway.stats.drift_spread import Baseline, Excess, Pool
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+_POOLS: Final = 2
+"""Of a baseline."""
 """Raised with every change that gives written watches another meaning."""
 MOST_BYTES: Final = 700_000
 """A ConfigMap holds 1 MiB. Of more pods than fit the marks are left out: then a restart of the operator loses a
@@ -182,7 +184,8 @@ def _of_family(family: Family | None) -> dict[str, Any] | None:
     """Pools of all baselines together: one by one they would hardly be smaller packed than not."""
     if family is None:
         return None
-    pools = [one.baseline.pool for one in family.standings if one.baseline is not None]
+    baselines = [one.baseline for one in family.standings if one.baseline is not None]
+    pools = [pool.rows for one in baselines for pool in (one.usual, one.moved)]
     each = [
         [one.streak.moved, one.streak.quiet, one.streak.alarm, one.silent, one.psi, _of_baseline(one.baseline)]
         for one in family.standings
@@ -194,27 +197,28 @@ def _of_family(family: Family | None) -> dict[str, Any] | None:
 def _of_baseline(baseline: Baseline | None) -> list[Any] | None:
     if baseline is None:
         return None
-    return [baseline.pool.size, baseline.windows, *astuple(baseline.excess)]
+    return [baseline.usual.rows.size, baseline.usual.windows, baseline.moved.windows, *astuple(baseline.excess)]
 
 
 def _family_from(plain: Mapping[str, Any] | None, usual: tuple[Feature | None, ...]) -> Family | None:
     if plain is None:
         return None
     each = plain["each"]
-    sizes = [int(baseline[0]) for *_, baseline in each if baseline is not None]
+    sizes = [int(baseline[0]) for *_, baseline in each if baseline is not None for _ in range(_POOLS)]
     pools = iter(parts(unpacked(plain["pools"], sum(sizes)), sizes) if sizes else ())
     standings = tuple(
         Standing(
             Streak(int(moved), int(quiet), bool(alarm)),
             int(silent),
             None if psi is None else float(psi),
-            None if baseline is None else _baseline_from(next(pools), baseline),
+            None if baseline is None else _baseline_from(next(pools), next(pools), baseline),
         )
         for moved, quiet, alarm, silent, psi, baseline in each
     )
     return Family(usual, standings, season_record.season_from(plain.get("season")))
 
 
-def _baseline_from(pool: Ints, plain: Sequence[Any]) -> Baseline:
-    _, windows, compared, *sums = plain
-    return Baseline(pool, int(windows), Excess(int(compared), *map(float, sums)))
+def _baseline_from(usual: Ints, moved: Ints, plain: Sequence[Any]) -> Baseline:
+    _, usual_windows, moved_windows, compared, *sums = plain
+    excess = Excess(int(compared), *map(float, sums))
+    return Baseline(Pool(usual, int(usual_windows)), Pool(moved, int(moved_windows)), excess)

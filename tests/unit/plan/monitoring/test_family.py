@@ -8,7 +8,7 @@ from modelway.plan.monitoring.family import Family
 from modelway.stats.drift import Rule
 from modelway.stats.drift_cells import FIGURES, Cells
 from modelway.stats.drift_reference import Feature
-from modelway.stats.drift_spread import LEAST_WINDOWS
+from modelway.stats.drift_spread import LEAST_WINDOWS, MOST_WINDOWS
 
 RULE = Rule(min_rows=200)
 FEATURES = 4
@@ -28,14 +28,14 @@ def seen(window):
     return [np.concatenate([np.zeros(FIGURES, np.int64), counts]) for counts in window[:FEATURES]]
 
 
-@pytest.mark.parametrize("world", [independent, excess_spread(0.005), wobbling_mean(0.005)])
+@pytest.mark.parametrize("world", [independent, excess_spread(0.01), wobbling_mean(0.01)])
 def test_rows_as_usual_are_quiet_before_and_after_their_spread_is_known(world):
     rng = np.random.default_rng(1)
     known = family(rng)
     for window in world(rng, 1000, WINDOWS):
         known = known.after(seen(window), RULE)
         assert known.drifted() == []
-    assert all(one.baseline.spread() is not None for one in known.standings)
+    assert all(one.baseline.excess.compared >= LEAST_WINDOWS for one in known.standings)
 
 
 def test_a_drift_is_told_by_the_third_window_and_is_over_by_the_third_without():
@@ -49,6 +49,18 @@ def test_a_drift_is_told_by_the_third_window_and_is_over_by_the_third_without():
         known = known.after(seen(window), RULE)
         told.append([one.place for one in known.drifted()])
     assert told == [[], [], [], [], [], [2], [2], [2], []]
+
+
+@pytest.mark.parametrize("first", [0, 12, 60, 120])
+def test_a_drift_that_stays_is_told_and_not_learnt(first):
+    rng = np.random.default_rng(2)
+    known = family(rng)
+    for place in range(MOST_WINDOWS + 20):
+        window = independent(rng, 1000, 1)[0]
+        if place >= first:
+            window[2] = rng.multinomial(1000, shifted("mean", 0.5))
+        known = known.after(seen(window), RULE)
+        assert [one.place for one in known.drifted()] == ([2] if place >= first + 2 else [])
 
 
 def test_one_that_cannot_be_compared_is_left_out():

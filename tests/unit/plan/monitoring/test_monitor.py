@@ -10,6 +10,7 @@ from modelway.api.kinds import CONFIG_MAP, DEPLOYMENT
 from modelway.api.names import child_name
 from modelway.plan import ChildKey
 from modelway.plan.monitoring.readings import Collected
+from modelway.stats.drift_spread import LEAST_WINDOWS
 from support.builders import NAME, changed, spec
 from support.monitored import LEARNING, NAMES, Server, collected, layout_of_model, pod, usual_rows
 from support.simulation import Simulation
@@ -129,7 +130,7 @@ def test_drift_is_told_by_an_event_when_it_begins_and_when_it_ends():
 
 def test_a_figure_that_hardly_moves_costs_no_write():
     story = Story()
-    story.window(shift=8.0, times=4)
+    story.window(shift=8.0, times=LEAST_WINDOWS + 2)  # until then it is learnt how much windows differ anyway
     before = story.world.writes.count("status")
     story.window(shift=8.0, times=20)
     assert story.world.writes.count("status") == before

@@ -23,7 +23,7 @@ from modelway.stats.drift import Rule
 from modelway.stats.drift_cells import FIGURES, Cells
 from modelway.stats.drift_reference import Feature
 from modelway.stats.drift_season import HOURS, LEARNT, STEPS, Hour, Season
-from modelway.stats.drift_spread import MOST_WINDOWS, Baseline, Excess
+from modelway.stats.drift_spread import MOST_WINDOWS, Baseline, Excess, Pool
 from support.monitored import Server, layout_of_model, pod, usual_rows
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
@@ -216,7 +216,7 @@ def test_a_time_zone_that_nobody_knows_is_told():
 def of_features(count):
     cells = Cells(edges=tuple(map(float, range(19))), lowest=-1.0, highest=20.0)
     usual = tuple(Feature(f"f{place}", cells, (500,) * 20) for place in range(count))
-    seen = Baseline(np.full(20, 9), MOST_WINDOWS, Excess(1, rows=1.0))
+    seen = Baseline(Pool(np.full(20, 9), MOST_WINDOWS), Pool(np.zeros(20, np.int64)), Excess(1, rows=1.0))
     standings = tuple(
         Standing(baseline=replace(seen, excess=replace(seen.excess, excess=float(place)))) for place in range(count)
     )
