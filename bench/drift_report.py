@@ -32,7 +32,7 @@ def told(figures: dict[str, Any]) -> str:
 def rendered(page: str, figures: dict[str, Any]) -> str:
     """The page with the tables of these figures."""
     parts = {"stable": _stable(figures), "delay": _delay(figures), "peers": _peers(figures), "sets": _sets(figures)}
-    parts["hours"] = _hours(figures)
+    parts |= {"watched": _watched(figures), "told": _told_shifts(figures), "hours": _hours(figures)}
     for name, text in parts.items():
         page = between_markers(page, name, text)
     return page
@@ -56,6 +56,27 @@ def _stable(figures: dict[str, Any]) -> str:
         for row in figures[part]
     ]
     return table(("Stable windows of 30 features", "", "Windows", "Alarms", "Windows beyond the rule, alone"), rows)
+
+
+def _watched(figures: dict[str, Any]) -> str:
+    rows = [
+        (row["name"], f"{row['at_first']} in {row['blocks']} deployments", f"{row['alarms']} in {row['windows']:,}")
+        for row in figures["watched"]
+    ]
+    return table(("Stable windows of 30 features", "Alarms in the first ten windows", "Alarms after that"), rows)
+
+
+def _told_shifts(figures: dict[str, Any]) -> str:
+    rows = [
+        (
+            row["name"],
+            f"{row['told']} of {row['runs']}",
+            _windows(row["median"]),
+            f"{row['still_told']} of {row['runs']}",
+        )
+        for row in figures["told"]
+    ]
+    return table(("Shift of 3 of 30 features", "Told within 100", "Windows, median", "Told 100 windows later"), rows)
 
 
 def _delay(figures: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from support.entrance import PARENT, answers, asking
-from support.trial import CONNECTIONS, NAME, RATE, Sent, Silence, Trial, kill, kill_leader
+from support.trial import CONNECTIONS, NAME, RATE, SELECTOR, Sent, Silence, Trial, kill, kill_leader
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 
@@ -166,9 +166,15 @@ def test_the_route_edited_by_hand(trial: Trial, tell: list[str], entrance: str) 
             trial.edit_route(edited)
             trial.until("the route is as it was", lambda: trial.kubectl.get("httproute", NAME)["spec"] == route)
     assert outcomes.keys() == {str(stable), str(trial.version)}, outcomes
+    before_that = trial.kubectl.get("httproute", NAME)["metadata"]["uid"]
     trial.kubectl.run("delete", "httproute", NAME)
-    trial.until("the route is made again", lambda: answers(entrance, HOST, 200, model=NAME))
-    assert trial.kubectl.get("httproute", NAME)["spec"] == route
+
+    def is_made_again() -> bool:
+        found = trial.kubectl.list("httproutes", SELECTOR)
+        return any(one["metadata"]["uid"] != before_that and one["spec"] == route for one in found)
+
+    trial.until("the route is made again", is_made_again)
+    trial.until("the Gateway leads here again", lambda: answers(entrance, HOST, 200, model=NAME))
     assert trial.until_ended(revision)["result"] == "Promoted"
     trial.until_calm(trial.version)
     trial.failed_since(before)
