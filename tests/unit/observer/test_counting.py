@@ -18,7 +18,7 @@ from modelway.server.exchange import HttpRequest
 from modelway.server.metadata import Metadata
 from modelway.stats.drift_cells import counted
 
-OPTIONS = ObserverOptions(name="fraud", revision="aaaaaaaa", version="7")
+OPTIONS = ObserverOptions(name="fraud", revision="aaaaaaaa", version="7", rate=1000.0)
 USUAL = profile({"age": np.arange(20.0, 70.0), "city": ["Oslo", "Bergen"] * 25})
 DESCRIBED = msgspec.convert({"featureNames": ["age", "city"], "reference": USUAL.record()}, Metadata)
 
