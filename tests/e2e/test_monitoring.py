@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(600)
 NAME = "watched"
 NAMES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 WINDOW = 15
-ROWS = 600
+ROWS = 480
 """Of a window that is full."""
 RECEIVER = """
 import http.server, sys
