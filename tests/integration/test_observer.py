@@ -112,8 +112,8 @@ async def ask_all(envoy, bodies):
 
 
 async def test_what_is_asked_and_answered_is_counted_to_the_last_row(envoy, described, usual):
-    rows = rows_of(900)
-    async with upstream("a", scored) as server, observed(envoy, server, f"--model-dir={described}") as observer:
+    rows, all_of_them = rows_of(900), (f"--model-dir={described}", "--rate=10000")
+    async with upstream("a", scored) as server, observed(envoy, server, *all_of_them) as observer:
         for begin in range(0, 900, 90):  # no more at once than a slow machine's observer can read in time
             bodies = [{"instances": rows[at : at + 3]} for at in range(begin, begin + 90, 3)]
             assert await ask_all(envoy, bodies) == [200] * 30

@@ -55,7 +55,7 @@ def ask(server, rows):
 @pytest.fixture
 def server(model_folder):
     described = {"featureNames": list(NAMES), "reference": profile(dict(zip(NAMES, USUAL.T, strict=True))).record()}
-    options = ("--name", "iris", "--workers", "2", "--revision", "abc", "--drain", "0")
+    options = ("--name", "iris", "--workers", "2", "--revision", "abc", "--drain", "0", "--observe-rate", "10000")
     with server_process(model_folder(iris().onnx, **described), *options) as running:
         yield running.wait_until_ready()
 
