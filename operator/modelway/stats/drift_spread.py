@@ -31,11 +31,13 @@ LEAST_WINDOWS: Final = 50
 MOST_WINDOWS: Final = 288
 """With these a baseline is complete: a day of five minutes each."""
 _ONLY_POOLED: Final = 2
+"""Windows of a kind before the first of it that is compared: of fewer it would tell as much as of itself."""
 _FEW: Final = 2
 """Comparisons that already tell the mean, each having about as many degrees of freedom as there are cells."""
 _SUPPOSED_CORRELATION: Final = 0.01
+"""Of rows of a window, before that."""
 _LEAST_CORRELATION: Final = 0.0025
-"""Until `LEAST_WINDOWS`."""
+"""Likewise from then on until `LEAST_WINDOWS`, however little was seen."""
 
 
 class BaselineError(ValueError):
