@@ -19,8 +19,7 @@ from modelway.server.answers import Region
 from modelway.server.sighting import Look
 from modelway.server.tensors import Array
 
-_ENOUGH: Final = 2048
-"""Classes and scores together."""
+_ENOUGH: Final = 1024
 _BORDERS: Final = np.array(BORDERS)
 _TEXTS: Final = frozenset({str, bytes})
 """Labels of these that are no classes may be of any length, and do not wait."""
@@ -35,7 +34,7 @@ class Observer:
 
     """
 
-    __slots__ = ("_counts", "_labels", "_look", "_scores", "_unseen", "_values")
+    __slots__ = ("_counts", "_labels", "_look", "_room", "_scores", "_unseen", "_values")
 
     def __init__(self, look: Look, counts: Region) -> None:
         self._look = look
@@ -45,6 +44,7 @@ class Observer:
         self._labels: list[object] = []
         self._scores = array("d")
         self._unseen = 0
+        self._room = _ENOUGH
 
     def take(self, outputs: Mapping[str, Array], wanted: tuple[str, ...], pair: bytes | None) -> None:
         """An answer was given.
@@ -56,22 +56,24 @@ class Observer:
 
         """
         label, score = self._look(outputs, wanted)
-        if type(label) in _TEXTS and len(label) > LONGEST_CLASS:  # type: ignore[arg-type]
-            self._counts.count((label, score), pair)
-            return
         if pair is not None:
             self._counts.remember(pair, label, score)
         if label is not None:
-            self._labels.append(label)
+            if type(label) in _TEXTS and len(label) > LONGEST_CLASS:  # type: ignore[arg-type]
+                self._counts.add_class(label)
+            else:
+                self._labels.append(label)
         elif score is None:
             self._unseen += 1
         if score is not None:
             self._scores.append(score)
-        if len(self._labels) + len(self._scores) >= _ENOUGH:
+        self._room -= 1
+        if not self._room:
             self.settle()
 
     def settle(self) -> None:
         """Count what has been put aside."""
+        self._room = _ENOUGH
         labels, self._labels = self._labels, []
         try:
             times: Mapping[object, int] = Counter(labels)
