@@ -37,6 +37,7 @@ MOST_LABELS: Final = 10_000
 LARGEST: Final = 2 * 2**20
 """Bytes of one request's body."""
 _SLICE: Final = 128  # labels that are counted before others have a turn
+_ENOUGH: Final = 64  # answers that are counted together, in a tenth of a millisecond where each has one row
 _QUEUE: Final = 8  # requests that may wait for the one whose labels are counted
 _TOLD: Final = 10  # problems
 
@@ -111,18 +112,26 @@ class Feedback:
         """The id of an answer; None where it has none. Called from threads as well."""
         return self._issuer(outputs, wanted, rows) if self._issuer is not None else None
 
+    def keep_up(self) -> None:
+        """Count answers that have ids once there are many: those of a second at once would hold up all requests."""
+        if self._issuer is not None and self._issuer.waiting >= _ENOUGH:
+            self._count_answers()
+
     def settle(self) -> None:
         """Bring the counts, and what others see of them, up to date; look at the keys again."""
         if self._ring.refresh():
             _log.info("feedback_keys_read", keys=len(self._ring.keys))
-        if self._issuer is not None and (given := self._issuer.given()):
-            self._is_dirty = True
-            self._counts.answered(given)
+        self._count_answers()
         if self._is_dirty and self._memory.workers > 1:
             self._counts.drop(self._clock())
             if not self._memory.publish(self._worker, msgspec.json.encode(self._counts.told())):
                 _log.warning("feedback_not_shared", why="the counts are too large", worker=self._worker)
             self._is_dirty = False
+
+    def _count_answers(self) -> None:
+        if self._issuer is not None and (given := self._issuer.given()):
+            self._is_dirty = True
+            self._counts.answered(given)
 
     async def take(self, body: bytes, content_type: bytes) -> dict[str, Any]:
         """Count the labels in a request; gives what became of them.

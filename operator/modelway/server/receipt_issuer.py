@@ -88,6 +88,11 @@ class Issuer:
         self._given.append(receipt)
         return sign(receipt, key, model=self._model, chance=self._some_chance())
 
+    @property
+    def waiting(self) -> int:
+        """For how many answers ids were given since `given` was asked last."""
+        return len(self._given)
+
     def given(self) -> list[Receipt]:
         """For what ids were given since this was asked last."""
         given, self._given = self._given, []

@@ -235,6 +235,8 @@ class Service:
             self._observer.take(outputs, batch.wanted, pair)
         if self._inputs is not None:
             self._inputs.take(batch, start)
+        if self.feedback is not None:
+            self.feedback.keep_up()
         return self._done(protocol, start, answer)
 
     def _done(self, protocol: str, start: float, answer: Answer) -> Answer:

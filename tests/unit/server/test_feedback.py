@@ -255,6 +255,16 @@ async def test_a_label_counts_once_among_the_workers_of_a_server_and_all_tell_th
     assert sum(answered["rows"] for answered in told[0]["answered"]) == 1
 
 
+async def test_answers_are_counted_some_at_a_time_and_each_once(keys):
+    app = served(keys)
+    waiting = []
+    for _ in range(150):
+        await predicted(app, 0.75)
+        waiting.append(app.feedback._issuer.waiting)
+    assert max(waiting) < 64 <= waiting.index(0) + 1
+    assert sum(answered["rows"] for answered in (await quality(app))["answered"]) == 150
+
+
 async def test_a_worker_that_replaces_another_counts_on(keys):
     tally = Tally(2, feedback=True)
     gone = served(keys, tally=tally)
