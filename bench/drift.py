@@ -23,7 +23,7 @@ from bench.drift_rules import Peers, alarms_of, moved
 from bench.drift_worlds import CELLS, DAY, FEATURES, REFERENCE_ROWS, World
 from modelway.plan.monitoring.family import Family
 from modelway.stats.drift import Rule
-from modelway.stats.drift_cells import FIGURES, Cells
+from modelway.stats.drift_cells import Cells
 from modelway.stats.drift_distance import INDEPENDENT, Spread
 from modelway.stats.drift_reference import Feature
 from modelway.stats.drift_spread import learn_spread
@@ -38,7 +38,6 @@ _DRIFTED = 3  # of the features
 _ROWS = (200, 1000, 10_000)
 _CORRELATIONS = (0.001, 0.005, 0.02)
 _CELLS = Cells(edges=tuple(float(place) for place in range(CELLS - 1)))
-_NO_FIGURES = np.zeros(FIGURES, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ def watched(world: World, rows: int) -> Callable[[np.random.Generator, float], d
         for _ in range(blocks):
             family, before = _unknowing(rng), set[int]()
             for number, counts in enumerate(world(rng, rows, _BLOCK)):
-                family = family.after(_window(counts), _RULE)
+                family = family.after(drift_worlds.read(counts), _RULE)
                 now = {one.place for one in family.drifted()}
                 found["at_first" if number < _FIRST else "alarms"] += bool(now - before)
                 before = now
@@ -107,7 +106,7 @@ def watched_shift(psi: float, after: int) -> Callable[[np.random.Generator, floa
             windows = drift_worlds.independent(rng, 1000, after + 100)
             windows[after:, :_DRIFTED] = rng.multinomial(1000, shares, size=(100, _DRIFTED))
             for number, counts in enumerate(windows, 1 - after):
-                family = family.after(_window(counts), _RULE)
+                family = family.after(drift_worlds.read(counts), _RULE)
                 if not told and number > 0 and family.drifted():
                     told = number
             delays.append(told)
@@ -126,10 +125,6 @@ def watched_shift(psi: float, after: int) -> Callable[[np.random.Generator, floa
 def _unknowing(rng: np.random.Generator) -> Family:
     usual = drift_worlds.reference(rng)
     return Family.of([Feature(f"f{place}", _CELLS, tuple(row.tolist())) for place, row in enumerate(usual)])
-
-
-def _window(counts: np.ndarray) -> list[np.ndarray]:
-    return [np.concatenate([_NO_FIGURES, part]) for part in counts]
 
 
 def delay(shares: np.ndarray, rows: int) -> Callable[[np.random.Generator, float], dict[str, Any]]:

@@ -33,8 +33,6 @@ from modelway.server.options import ServerOptions
 
 _PATH = "/v1/models/m:predict"
 _CONNECTIONS = 16
-_PACED = 64
-"""Connections at half load: each asks, is answered and pauses."""
 _ARMS = {
     "nothing": ("--no-observe",),
     "answers": ("--observe-share", "0%"),
@@ -138,7 +136,7 @@ def _pause(running: Running, body: bytes, seconds: int) -> float:
     running.go_on()
     loaded = load.run(running.port, _PATH, body, seconds=seconds, connections=_CONNECTIONS)
     running.pause()
-    return max(1e3 * _PACED / (loaded.rate / 2) - loaded.p50 / _CONNECTIONS, 0.5)
+    return load.half_load_pause(loaded.rate, loaded.p50, connections=_CONNECTIONS)
 
 
 def _turn(running: Running, body: bytes, seconds: int, pause: float) -> Turn:
@@ -146,7 +144,7 @@ def _turn(running: Running, body: bytes, seconds: int, pause: float) -> Turn:
     before = cpu_seconds(running.process.pid)
     full = load.run(running.port, _PATH, body, seconds=seconds, connections=_CONNECTIONS)
     spent = cpu_seconds(running.process.pid) - before
-    half = load.run(running.port, _PATH, body, seconds=seconds, connections=_PACED, pause_ms=pause)
+    half = load.run(running.port, _PATH, body, seconds=seconds, connections=load.PACED, pause_ms=pause)
     running.pause()
     if failed := full.failed + half.failed:
         raise RuntimeError(f"{running.server.name}: {failed} requests failed")

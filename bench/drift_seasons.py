@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from bench.drift_worlds import CELLS, REFERENCE_ROWS, shares
+from bench.drift_worlds import CELLS, REFERENCE_ROWS, read, shares
 from modelway.plan.monitoring.family import Family
 from modelway.plan.monitoring.season_record import content_of
 from modelway.stats.drift import Rule, Streak
-from modelway.stats.drift_cells import FIGURES, Cells
+from modelway.stats.drift_cells import Cells
 from modelway.stats.drift_reference import Feature
 from modelway.stats.drift_season import HOURS, LEARNT, Hour
 
@@ -64,7 +64,7 @@ class World:
                 wobble = self.rng.standard_normal(FEATURES) * np.sqrt(_CORRELATION)
                 drawn = shares(self.means[(hour - MONDAY) % HOURS] + wobble + means, np.sqrt(1.0 - _CORRELATION))
                 counts = self.rng.multinomial(ROWS, drawn)
-                yield hour, [np.concatenate([np.zeros(FIGURES, np.int64), part]) for part in counts]
+                yield hour, read(counts)
 
 
 def season(amplitude: float) -> np.ndarray:

@@ -10,6 +10,8 @@ from typing import Final
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from modelway.stats.drift_cells import FIGURES
+
 FEATURES: Final = 30
 CELLS: Final = 20
 REFERENCE_ROWS: Final = 10_000
@@ -62,6 +64,11 @@ def seasonal(amplitude: float) -> World:
         return rng.multinomial(rows, shares(np.broadcast_to(means[:, None], (windows, FEATURES)), 1.0))
 
     return draw
+
+
+def read(counts: np.ndarray) -> list[np.ndarray]:
+    """A window's counts, [features, cells], as the operator reads them: each feature's with its figures before them."""
+    return [np.concatenate([np.zeros(FIGURES, np.int64), part]) for part in counts]
 
 
 def shares(means: np.ndarray, deviations: np.ndarray | float) -> np.ndarray:

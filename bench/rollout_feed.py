@@ -150,7 +150,8 @@ class Feed:
             requests = int(pod.requests.get(name, 0.0))
             stats += [{"name": f"cluster.{name}.{one}", "value": 0} for one in _COUNTERS if one != _COMPLETED]
             stats.append({"name": f"cluster.{name}.{_COMPLETED}", "value": requests})
-            stats.append({"name": f"cluster.{name}.membership_healthy", "value": 2 * self._servers(pod.owner, name)})
+            healthy = 2 * self._servers(pod.owner, name)  # each by both of the names that a router asks for
+            stats.append({"name": f"cluster.{name}.membership_healthy", "value": healthy})
             if requests:
                 stats.append({"name": f"cluster.{name}.upstream_rq_5xx", "value": int(requests * _FAIL)})
                 histograms.append(_histogram(name, requests, int(requests * _SLOW)))

@@ -20,7 +20,6 @@ from bench.server.servers import GRPC_PATH, Running, Server, all_servers, ask, a
 from bench.server.usage import cpu_seconds, resident_mib
 
 CONNECTIONS = 16
-_PACED = 64  # connections of the paced load: each pauses long, so they hardly wait for each other
 _TOLERANCE = 1e-4
 Say = Callable[[str], None]
 
@@ -156,16 +155,15 @@ def _at_half_load(one: Running, models: Models, figures: dict[str, Any], seconds
     one.go_on()
     for case in cases(one.server, models):
         figure = figures[case.name]
-        # Each connection asks, is answered and pauses; the answer's time is part of the cycle.
-        pause = 1e3 * _PACED / (figure["rate"] / 2) - figure["p50_ms"] / CONNECTIONS
+        pause = load.half_load_pause(figure["rate"], figure["p50_ms"], connections=CONNECTIONS)
         loaded = load.run(
             one.port,
             case.path,
             case.body,
             seconds=seconds,
-            connections=_PACED,
+            connections=load.PACED,
             head_length=case.head_length,
-            pause_ms=max(pause, 0.5),
+            pause_ms=pause,
         )
         seen = {"rate": round(loaded.rate), "p50_ms": loaded.p50, "p99_ms": loaded.p99}
         if "half_load" not in figure or seen["p99_ms"] < figure["half_load"]["p99_ms"]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LOAD_CORE = 1
+PACED = 64
+"""Connections of the paced load: each pauses long, so they hardly wait for each other."""
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 _SCRIPT = """
 wrk.method = "POST"
@@ -75,6 +77,18 @@ def run(
             preexec_fn=lambda: os.sched_setaffinity(0, {LOAD_CORE}),
         )
     return _read(ended.stdout)
+
+
+def half_load_pause(rate: float, p50: float, *, connections: int) -> float:
+    """Milliseconds for which each of `PACED` connections is to pause, so that all ask for half of `rate`.
+
+    Args:
+        rate: requests per second that the server has answered at most.
+        p50: milliseconds, of these: the answer's time is part of a connection's cycle.
+        connections: over which they were asked.
+
+    """
+    return max(1e3 * PACED / (rate / 2) - p50 / connections, 0.5)
 
 
 def run_grpc(port: int, path: str, message: bytes, *, seconds: float, connections: int) -> Loaded:

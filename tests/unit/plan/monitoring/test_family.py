@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from bench.drift_worlds import CELLS, excess_spread, independent, reference, shifted, wobbling_mean
+from bench.drift_worlds import CELLS, excess_spread, independent, read, reference, shifted, wobbling_mean
 
 from modelway.plan.monitoring.family import Family
 from modelway.stats.drift import Rule
-from modelway.stats.drift_cells import FIGURES, Cells
+from modelway.stats.drift_cells import Cells
 from modelway.stats.drift_reference import Feature
 from modelway.stats.drift_spread import LEAST_WINDOWS, MOST_WINDOWS
 
@@ -25,7 +25,7 @@ def family(rng):
 
 def seen(window):
     """Counts of each feature, with the figures before them."""
-    return [np.concatenate([np.zeros(FIGURES, np.int64), counts]) for counts in window[:FEATURES]]
+    return read(window[:FEATURES])
 
 
 @pytest.mark.parametrize("world", [independent, excess_spread(0.01), wobbling_mean(0.01)])
