@@ -1,8 +1,7 @@
 """`python -m bench.feedback_cost`: what prediction ids and labels cost the model server.
 
-The same model is served with and without keys, as `drift_cost` does it: short turns in an order of chance, compared by
-requests per second of the server's own CPU time. What one id and one label cost is measured within this process, in its
-own CPU time too.
+The same model is served with and without keys in one process, in turns (`server.switched`); both ways count inputs and
+answers. What one id and one label cost by themselves is measured in CPU time too.
 """
 
 import argparse
@@ -19,7 +18,7 @@ import orjson
 
 from bench import drift_cost
 from bench.figures import Figures, tell
-from bench.server import load, models
+from bench.server import models, switched
 from modelway.server.feedback import MOST_LABELS, Feedback
 from modelway.server.feedback_memory import FeedbackMemory
 from modelway.server.loading import load as load_model
@@ -32,18 +31,20 @@ _SLICE = 5000  # labels of a request
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.feedback_cost", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20, help="turns of each server and case (default: 20)")
-    parser.add_argument("--seconds", type=int, default=1, help="of a turn (default: 1)")
+    parser.add_argument("--rounds", type=int, default=20, help="turns of each way at full load (default: 20)")
     parser.add_argument("--save", action="store_true", help="write the figures to bench/results/")
     arguments = parser.parse_args()
-    load.require_tools()
     with tempfile.TemporaryDirectory(prefix="modelway-bench-") as name:
         folder = Path(name)
         keys = folder / "keys"
         keys.write_bytes(b64encode(secrets.token_bytes(32)))
         figures = asyncio.run(_each(folder, keys))
-        arms = {"nothing": (), "feedback": ("--feedback-keys", str(keys))}
-        figures |= drift_cost.measure(folder, rounds=arguments.rounds, seconds=arguments.seconds, arms=arms)
+        made = models.make(folder)
+        ways = {
+            "nothing": ServerOptions(made.linear, "m"),
+            "feedback": ServerOptions(made.linear, "m", feedback_keys=keys),
+        }
+        figures |= switched.compare(ways, drift_cost.bodies(made), path=drift_cost.PATH, rounds=arguments.rounds)
     tell(figures, name="feedback_cost", save=arguments.save)
 
 

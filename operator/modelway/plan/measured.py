@@ -190,6 +190,11 @@ class Measured:
     metrics: tuple[MetricsReading, ...] = ()
     labels: tuple[LabelReading, ...] = ()
 
+    @property
+    def by_router(self) -> dict[PodKey, RouterReading]:
+        """The routers' readings by their pods."""
+        return {reading.pod: reading for reading in self.routers}
+
 
 class Target(NamedTuple):
     """A pod that is to be asked.

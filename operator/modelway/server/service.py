@@ -231,12 +231,15 @@ class Service:
     def _answered(self, protocol: str, start: float, finished: tuple[Predicted, int], pair: bytes | None) -> Answer:
         (answer, outputs, batch), rows = finished
         self.metrics.rows(protocol, rows)
-        if self._observer is not None:
-            self._observer.take(outputs, batch.wanted, pair)
-        if self._inputs is not None:
-            self._inputs.take(batch, start)
-        if self.feedback is not None:
-            self.feedback.keep_up()
+        try:
+            if self._observer is not None:
+                self._observer.take(outputs, batch.wanted, pair)
+            if self._inputs is not None:
+                self._inputs.take(batch, start)
+            if self.feedback is not None:
+                self.feedback.keep_up()
+        except Exception:  # noqa: BLE001 an answer that is there is given, whatever becomes of counting it
+            self._log.exception("answer_not_counted", protocol=protocol)
         return self._done(protocol, start, answer)
 
     def _done(self, protocol: str, start: float, answer: Answer) -> Answer:

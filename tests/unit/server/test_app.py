@@ -4,6 +4,7 @@ import asyncio
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from modelway.server import v2
 from modelway.server.app import App
@@ -221,3 +222,15 @@ async def test_watchers_hear_of_each_phase(tmp_path):
     app.drain()
     await asyncio.sleep(0)
     assert heard == ["draining"]
+
+
+async def test_an_answer_is_given_whatever_becomes_of_counting_it(app, monkeypatch):
+    def take(*_):
+        raise ZeroDivisionError("of ours")
+
+    monkeypatch.setattr("modelway.server.observer.Observer.take", take)
+    with capture_logs() as logged:
+        async with asyncio.timeout(5):
+            assert (await ask(app, "POST", "/v1/models/iris:predict", ROWS)).body == b'{"predictions":[1.0]}'
+    assert [entry["event"] for entry in logged] == ["answer_not_counted"]
+    assert app.in_flight == 0

@@ -105,6 +105,33 @@ def test_texts_that_are_no_classes_do_not_wait():
     assert sum(counted(shared.regions()).values()) == 2
 
 
+def test_of_a_second_with_very_many_answers_the_first_are_counted():
+    shared = Answers()
+    observer = Observer(Look([ANY], ("a", "b")), shared.region(0))
+    odds = np.float32([[0.25, 0.75]])
+    for number in range(3000):
+        observer.take({"y": odds}, ("y",), b"%d" % number if number % 3 == 2 else None)
+    observer.settle()
+    assert counted(shared.regions())["class:b"] == 1024
+    assert shared.region(0).ring().written == 1000, "mirrored requests are remembered all the same"
+    observer.take({"y": odds}, ("y",), None)
+    observer.settle()
+    assert counted(shared.regions())["class:b"] == 1025
+
+
+def test_each_answer_is_looked_at_for_what_was_asked():
+    shared = Answers()
+    specs = [TensorSpec("label", "INT64", (-1,)), TensorSpec("odds", "FP64", (-1, 2))]
+    observer = Observer(Look(specs), shared.region(0))
+    outputs = {"label": np.array([7]), "odds": np.array([[0.75, 0.25]])}
+    for wanted in (("label", "odds"), ("odds",), ("label",), ("label", "odds")):
+        observer.take(outputs, wanted, None)
+    observer.settle()
+    counts = counted(shared.regions())
+    assert {key: count for key, count in counts.items() if key.startswith("class:")} == {"class:7": 3, "class:0": 1}
+    assert sum(count for key, count in counts.items() if key.startswith("value:")) == 3
+
+
 def test_labels_that_are_no_keys_are_counted():
     label = np.empty(1, dtype=object)
     label[0] = ["a", "b"]

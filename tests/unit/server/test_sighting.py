@@ -33,6 +33,19 @@ def floats(*values):
         pytest.param([TWO], ("no", "yes"), {"odds": TWO_ROWS}, ("no", 0.25), id="of two classes the second's score"),
         pytest.param([TWO], ("no", "yes"), {"odds": TWO_ROWS[::-1]}, ("yes", 1.0), id="of two classes the likelier"),
         pytest.param([TWO], ("no",), {"odds": TWO_ROWS[::-1]}, (1, 1.0), id="more odds than names"),
+        pytest.param(
+            [LABEL, TWO], (), {"label": np.array([7]), "odds": TWO_ROWS[:1]}, (7, 0.25), id="one row of two classes"
+        ),
+        pytest.param(
+            [LABEL, TWO], (), {"label": np.array([7, 8]), "odds": floats(0.5, 0.25)}, (7, 0.5), id="a row each, not two"
+        ),
+        pytest.param(
+            [LABEL, TWO],
+            (),
+            {"label": np.array([7]), "odds": np.array([["x", "y"]], dtype=object)},
+            (7, None),
+            id="two that are no numbers",
+        ),
         pytest.param([TEXT], (), {"label": np.array([["x"], ["y"]], dtype=object)}, ("x", None), id="a text"),
         pytest.param([TEXT], (), {"label": np.array([b"x"])}, (b"x", None), id="bytes"),
         pytest.param(
@@ -57,17 +70,17 @@ def floats(*values):
     ],
 )
 def test_the_first_row_is_seen(specs, classes, outputs, seen):
-    assert Look(specs, classes)(outputs, tuple(outputs)) == seen
+    assert Look(specs, classes).first(tuple(outputs))(outputs) == seen
 
 
 def test_values_are_pythons_own():
-    label, score = Look([LABEL, ODDS])({"label": np.array([7, 8]), "odds": THREE_ROWS}, ("label", "odds"))
+    label, score = Look([LABEL, ODDS]).first(("label", "odds"))({"label": np.array([7, 8]), "odds": THREE_ROWS})
     assert (type(label), type(score)) == (int, float)
 
 
 def test_a_score_that_is_no_number_is_seen_as_such():
     odds = np.array([[0.1, np.nan, 0.2]], dtype=np.float32)
-    label, score = Look([ODDS])({"odds": odds}, ("odds",))
+    label, score = Look([ODDS]).first(("odds",))({"odds": odds})
     assert label == 1
     assert np.isnan(score)
 
@@ -75,8 +88,8 @@ def test_a_score_that_is_no_number_is_seen_as_such():
 def test_of_an_image_only_the_beginning_is_looked_at():
     image = np.zeros((1, 3, 100, 100), dtype=np.float32)
     image[0, 2, 99, 99] = 5.0
-    assert Look([TensorSpec("y", "FP32", (-1, 3, 100, 100))])({"y": image}, ("y",)) == (0, 0.0)
+    assert Look([TensorSpec("y", "FP32", (-1, 3, 100, 100))]).first(("y",))({"y": image}) == (0, 0.0)
 
 
 def test_outputs_that_nobody_asked_for_are_not_looked_at():
-    assert Look([LABEL, ODDS])({"label": np.array([7]), "odds": "whatever"}, ("label",)) == (7, None)
+    assert Look([LABEL, ODDS]).first(("label",))({"label": np.array([7]), "odds": "whatever"}) == (7, None)

@@ -59,14 +59,13 @@ def working_routers(measured: Measured, pods: Iterable[Object]) -> tuple[Object,
     Clients keep their connections to a router that Kubernetes calls unready, for its node could not report or its probe
     was late; it goes on by whatever it has taken last. One that does not answer is given up.
     """
-    answering = {reading.pod for reading in measured.routers}
+    answering = measured.by_router
     return tuple(pod for pod in router_pods(pods) if is_ready(pod) or PodKey.of(pod) in answering)
 
 
 def live(measured: Measured, wanted: Versions, pods: Iterable[Object]) -> bool:
     """Whether every working router reports `wanted`; without one nothing is live."""
-    readings = {reading.pod: reading for reading in measured.routers}
-    working = working_routers(measured, pods)
+    readings, working = measured.by_router, working_routers(measured, pods)
     return bool(working) and all(_has_taken(readings.get(PodKey.of(pod)), wanted, pod) for pod in working)
 
 
@@ -76,8 +75,7 @@ def reach(measured: Measured, revision: str, pods: Iterable[Object]) -> int:
     A pod may be ready for a while before a router hears of it by DNS. Until then it gets nothing, and a request for a
     revision of which a router knows no pod fails.
     """
-    readings = {reading.pod: reading for reading in measured.routers}
-    working = working_routers(measured, pods)
+    readings, working = measured.by_router, working_routers(measured, pods)
     return min((_found(readings.get(PodKey.of(pod)), revision) for pod in working), default=0)
 
 
@@ -85,8 +83,8 @@ def is_found(measured: Measured, revision: str, pods: Iterable[Object]) -> bool:
     """Whether a request for `revision` finds a pod by whatever router it comes; hoped where no router can be asked."""
     if not measured.routers:
         return bool(measured.unreachable)
-    working = {PodKey.of(pod) for pod in working_routers(measured, pods)}
-    return all(_found(reading, revision) > 0 for reading in measured.routers if reading.pod in working)
+    readings, working = measured.by_router, map(PodKey.of, working_routers(measured, pods))
+    return all(_found(readings[pod], revision) > 0 for pod in working if pod in readings)
 
 
 def _found(reading: RouterReading | None, revision: str) -> int:
@@ -129,7 +127,7 @@ def is_ready(pod: Object) -> bool:
 
 def touches(measured: Measured, wanted: Versions, pods: Iterable[Object]) -> tuple[Touch, ...]:
     """The pods whose kubelet is to be told of `wanted`: for the first time, or again where that did not help."""
-    readings = {reading.pod: reading for reading in measured.routers}
+    readings = measured.by_router
     running = [pod for pod in router_pods(pods) if _is_running(pod)]
     told = ((PodKey.of(pod), _time_to_tell(readings.get(PodKey.of(pod)), wanted, pod)) for pod in running)
     return tuple(Touch(pod, wanted.mark, time) for pod, time in told if time is not None)
