@@ -38,8 +38,8 @@ def main() -> None:
         folder = Path(name)
         keys = folder / "keys"
         keys.write_bytes(b64encode(secrets.token_bytes(32)))
-        figures = asyncio.run(_each(folder, keys))
-        made = models.make(folder)
+        made = drift_cost.described(folder)
+        figures = asyncio.run(_each(made, keys))
         ways = {
             "nothing": ServerOptions(made.linear, "m"),
             "feedback": ServerOptions(made.linear, "m", feedback_keys=keys),
@@ -48,10 +48,8 @@ def main() -> None:
     tell(figures, name="feedback_cost", save=arguments.save)
 
 
-async def _each(folder: Path, keys: Path) -> Figures:
+async def _each(made: models.Models, keys: Path) -> Figures:
     """What one id, one count of an answer, and one label take."""
-    (folder / "each").mkdir()
-    made = models.make(folder / "each")
     options = ServerOptions(made.linear, "m", feedback_keys=keys)
     loaded = load_model(options)
     feedback = Feedback(options, FeedbackMemory())

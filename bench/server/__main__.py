@@ -27,8 +27,7 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="write the figures to bench/results/ and docs/")
     arguments = parser.parse_args()
     load.require_tools()
-    if os.cpu_count() == 1:
-        raise SystemExit("two cores are needed: one for the server, one for the load")
+    load.require_cores()
     image.ensure()
     peers.ensure(say=_say)
     began = time.monotonic()

@@ -5,6 +5,7 @@ import re
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,12 @@ class Loaded:
     p50: float
     p99: float
     failed: int
+
+
+def require_cores() -> None:
+    """Exit where there are too few."""
+    if (os.cpu_count() or 1) < 2:
+        sys.exit("two cores are needed: one for the server, one for the load")
 
 
 def require_tools() -> None:

@@ -74,12 +74,13 @@ def compare(ways: Mapping[str, ServerOptions], bodies: Mapping[str, bytes], *, p
         rounds: turns of each way in each case, at as much load as the process can take.
 
     """
+    load.require_cores()
     os.sched_setaffinity(0, {SERVER_CORE})
     first, *others = ways
     rng = np.random.default_rng(1)
     figures: Figures = {"rounds": rounds}
     for case, (full, half) in uvloop.run(_measured(ways, bodies, path, rounds, rng)).items():
-        figures[f"{case}_requests_of_each"] = min(_requests(full[way] + half[way]) for way in ways)
+        figures[f"{case}_requests_of_each"] = min(sum(turn.requests for turn in full[way] + half[way]) for way in ways)
         figures[f"{case}_{first}_us"] = round(1e6 * statistics.median(turn.cpu for turn in full[first]), 2)
         for way in others:
             for turns, told in ((full, _AT_FULL_LOAD), (half, _AT_HALF_LOAD)):
@@ -160,6 +161,8 @@ async def _taken(site: Site, made: Mapping[str, _Way], asked: _Load, rounds: int
         await asyncio.sleep(_WARM_UP)
         spans: dict[str, list[_Span]] = {name: [] for name in made}
         for _ in range(rounds):
+            if client.returncode is not None:  # it has failed, and has said why
+                break
             for name in rng.permutation(list(made)).tolist():
                 spans[name].append(await _span(site, made[name]))
         if await client.wait():
@@ -190,10 +193,6 @@ def _turn(span: _Span, sent: np.ndarray, took: np.ndarray) -> Turn:
     own = took[(sent >= span.begin + _BORDER) & (sent < span.end - _BORDER)]
     p50, p99 = np.quantile(own, [0.5, 0.99]).tolist()
     return Turn(span.requests, span.requests / (span.end - span.begin), span.cpu / span.requests, p50, p99)
-
-
-def _requests(turns: list[Turn]) -> int:
-    return sum(turn.requests for turn in turns)
 
 
 def _with_interval(ratios: list[float], rng: np.random.Generator) -> dict[str, float]:

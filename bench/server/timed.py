@@ -12,6 +12,7 @@ import random
 import sys
 import time
 from array import array
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -43,8 +44,9 @@ async def _ask(port: int, request: bytes, seconds: float, connections: int, paus
     loop = asyncio.get_running_loop()
     failed: asyncio.Future[None] = loop.create_future()
     told: array[float] = array("d")
-    for _ in range(connections):
-        await loop.create_connection(lambda: _Asking(request, pause, told, failed), "127.0.0.1", port)
+    for number in range(connections):
+        asking = partial(_Asking, request, pause, random.Random(number), told, failed)
+        await loop.create_connection(asking, "127.0.0.1", port)
     await asyncio.wait([failed], timeout=seconds)
     if failed.done():
         failed.result()
@@ -54,12 +56,19 @@ async def _ask(port: int, request: bytes, seconds: float, connections: int, paus
 class _Asking(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, request: bytes, pause: float, told: "array[float]", failed: "asyncio.Future[None]") -> None:
+    def __init__(
+        self,
+        request: bytes,
+        pause: float,
+        chance: random.Random,
+        told: "array[float]",
+        failed: "asyncio.Future[None]",
+    ) -> None:
         self._request = request
         self._pause = pause
         self._told = told
         self._failed = failed
-        self._random = random.Random(len(told))
+        self._random = chance
         self._left = 0  # bytes of an answer that are still to come
         self._transport: asyncio.Transport
         self._sent = 0.0
@@ -76,6 +85,8 @@ class _Asking(asyncio.Protocol):
             self._left = _length(data)
         self._left -= len(data)
         if self._left:
+            if self._left < 0:
+                self._fail("an answer is longer than it says")
             return
         self._told.append(self._sent)
         self._told.append(time.perf_counter() - self._sent)

@@ -22,11 +22,10 @@ def of(model: Model, tensors: Tensors) -> dict[str, int] | None:
     rows = len(next(iter(tensors.values())))
     if rows < LEAST_ROWS:
         return None
-    region, wanted = Answers().region(0), model.default_outputs
-    look = Look.at(model).first(wanted)
+    look, region, wanted = Look.at(model), Answers().region(0), model.default_outputs
     for begin in range(0, rows, _AT_ONCE):
         part = {name: array[begin : begin + _AT_ONCE] for name, array in tensors.items()}
         outputs = model.predict(Batch(part, rows=min(_AT_ONCE, rows - begin), wanted=wanted))
         for row in range(min(_AT_ONCE, rows - begin)):
-            region.count(look({name: outputs[name][row : row + 1] for name in wanted}))
+            region.count(look({name: outputs[name][row : row + 1] for name in wanted}, wanted))
     return counted([region])

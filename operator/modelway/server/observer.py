@@ -4,9 +4,9 @@ When an answer is written its arrays are in the processor's caches, so what is c
 taken out at once. What that counts for is found out together, as arrays, when a second is over (`worker`) or somebody
 asks for the counts. Of an answer to many rows the first is looked at.
 
-On a server that is as busy as it can be a look takes two microseconds, though in a loop of looks it takes a quarter of
-one: other code was there in between. What is usual can be told from some thousands of answers, so there is a number
-beyond which those of a second are left out, but for answers to mirrored requests. Used from one event loop.
+On a server that is as busy as it can be a look takes several times as long as in a loop of looks, for other code was in
+the caches in between. What is usual can be told from some thousands of answers, so there is a number beyond which those
+of a second are left out, but for answers to mirrored requests. Used from one event loop.
 """
 
 from array import array
@@ -38,13 +38,10 @@ class Observer:
 
     """
 
-    __slots__ = ("_counts", "_first", "_labels", "_look", "_room", "_scores", "_unseen", "_values", "_wanted")
+    __slots__ = ("_counts", "_labels", "_look", "_room", "_scores", "_unseen", "_values")
 
     def __init__(self, look: Look, counts: Region) -> None:
         self._look = look
-        # Nearly all requests want the same outputs, and by the same tuple.
-        self._wanted: tuple[str, ...] = ()
-        self._first = look.first(())
         self._counts = counts
         self._values = np.asarray(counts.values)  # the same memory
         # Scores as bare numbers: an object for each would push out of the caches what the next request needs.
@@ -65,9 +62,7 @@ class Observer:
         room = self._room
         if not room and pair is None:
             return
-        if wanted is not self._wanted and wanted != self._wanted:
-            self._first, self._wanted = self._look.first(wanted), wanted
-        label, score = self._first(outputs)
+        label, score = self._look(outputs, wanted)
         if pair is not None:
             self._counts.remember(pair, label, score)
             if not room:

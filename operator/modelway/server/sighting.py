@@ -1,7 +1,7 @@
 """What of an answer is counted: which of the model's outputs tells the class of a row, and which its score.
 
-Found out once, from what the loaded model says of its outputs and from those that requests ask for; an answer is then
-looked at in a quarter of a microsecond. Of the outputs that were asked for:
+Found out once, from what the loaded model says of its outputs; a request is then looked at in a microsecond or two. It
+asks for some of the outputs, and those are looked at:
 
 - the class is the first output with one text, boolean or whole number a row (or one of the model's own labels, where
   these are decimals); where that was not asked for, the class with the largest of the numbers in a row;
@@ -12,7 +12,7 @@ Rows of more than one number are preferred as the score, being probabilities whe
 Pure; raises nothing for outputs that could be written as an answer.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +24,6 @@ from modelway.server.tensors import Array, TensorSpec
 
 _WHOLE: Final = frozenset({"BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64"})
 _NUMBERS: Final = "fiub"
-_PAIR: Final = (1, 2)  # one row of a classifier with two classes
 _WIDEST: Final = 4096  # numbers of a row that are looked at: an image's would take longer than its prediction
 
 
@@ -52,30 +51,19 @@ class Look:
         """How to look at this model's answers."""
         return cls(model.outputs, model.classes)
 
-    def first(self, wanted: Sequence[str]) -> Callable[[Mapping[str, Array]], Sighting]:
-        """What gives the class and the score of the first row of answers to which these outputs are wanted."""
-        label_from = self._label if self._label in wanted else None
-        score_from = next((name for name in self._scores if name in wanted), None)
-        scored = self._scored
-
-        def look(outputs: Mapping[str, Array]) -> Sighting:
-            label: object = None
-            if label_from is not None:
-                array = outputs[label_from]
-                if array.size:
-                    label = array.item(0)
-            if score_from is None:
-                return label, None
-            array = outputs[score_from]
-            if label is not None and array.shape == _PAIR:  # nearly always, where requests are many
-                score = array.item(1)
-                if type(score) is float:
-                    return label, score
-            if not array.size or array.dtype.kind not in _NUMBERS:
-                return label, None
-            return scored(array, array.size // len(array) if array.ndim > 1 else 1, label)
-
-        return look
+    def __call__(self, outputs: Mapping[str, Array], wanted: Sequence[str]) -> Sighting:
+        """The class and the score of the first row, from those of the outputs that are wanted."""
+        label: object = None
+        if self._label in wanted:
+            array = outputs[self._label]
+            label = array.item(0) if array.size else None
+        for name in self._scores:
+            if name in wanted:
+                array = outputs[name]
+                if not array.size or array.dtype.kind not in _NUMBERS:
+                    break
+                return self._scored(array, array.size // len(array) if array.ndim > 1 else 1, label)
+        return label, None
 
     def by_row(
         self, outputs: Mapping[str, Array], wanted: Sequence[str], rows: int

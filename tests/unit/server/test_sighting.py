@@ -70,17 +70,17 @@ def floats(*values):
     ],
 )
 def test_the_first_row_is_seen(specs, classes, outputs, seen):
-    assert Look(specs, classes).first(tuple(outputs))(outputs) == seen
+    assert Look(specs, classes)(outputs, tuple(outputs)) == seen
 
 
 def test_values_are_pythons_own():
-    label, score = Look([LABEL, ODDS]).first(("label", "odds"))({"label": np.array([7, 8]), "odds": THREE_ROWS})
+    label, score = Look([LABEL, ODDS])({"label": np.array([7, 8]), "odds": THREE_ROWS}, ("label", "odds"))
     assert (type(label), type(score)) == (int, float)
 
 
 def test_a_score_that_is_no_number_is_seen_as_such():
     odds = np.array([[0.1, np.nan, 0.2]], dtype=np.float32)
-    label, score = Look([ODDS]).first(("odds",))({"odds": odds})
+    label, score = Look([ODDS])({"odds": odds}, ("odds",))
     assert label == 1
     assert np.isnan(score)
 
@@ -88,8 +88,8 @@ def test_a_score_that_is_no_number_is_seen_as_such():
 def test_of_an_image_only_the_beginning_is_looked_at():
     image = np.zeros((1, 3, 100, 100), dtype=np.float32)
     image[0, 2, 99, 99] = 5.0
-    assert Look([TensorSpec("y", "FP32", (-1, 3, 100, 100))]).first(("y",))({"y": image}) == (0, 0.0)
+    assert Look([TensorSpec("y", "FP32", (-1, 3, 100, 100))])({"y": image}, ("y",)) == (0, 0.0)
 
 
 def test_outputs_that_nobody_asked_for_are_not_looked_at():
-    assert Look([LABEL, ODDS]).first(("label",))({"label": np.array([7]), "odds": "whatever"}) == (7, None)
+    assert Look([LABEL, ODDS])({"label": np.array([7]), "odds": "whatever"}, ("label",)) == (7, None)

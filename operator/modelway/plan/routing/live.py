@@ -59,14 +59,13 @@ def working_routers(measured: Measured, pods: Iterable[Object]) -> tuple[Object,
     Clients keep their connections to a router that Kubernetes calls unready, for its node could not report or its probe
     was late; it goes on by whatever it has taken last. One that does not answer is given up.
     """
-    answering = measured.by_router
-    return tuple(pod for pod in router_pods(pods) if is_ready(pod) or PodKey.of(pod) in answering)
+    return tuple(pod for pod, _ in _working(measured, pods))
 
 
 def live(measured: Measured, wanted: Versions, pods: Iterable[Object]) -> bool:
     """Whether every working router reports `wanted`; without one nothing is live."""
-    readings, working = measured.by_router, working_routers(measured, pods)
-    return bool(working) and all(_has_taken(readings.get(PodKey.of(pod)), wanted, pod) for pod in working)
+    working = _working(measured, pods)
+    return bool(working) and all(_has_taken(reading, wanted, pod) for pod, reading in working)
 
 
 def reach(measured: Measured, revision: str, pods: Iterable[Object]) -> int:
@@ -75,16 +74,21 @@ def reach(measured: Measured, revision: str, pods: Iterable[Object]) -> int:
     A pod may be ready for a while before a router hears of it by DNS. Until then it gets nothing, and a request for a
     revision of which a router knows no pod fails.
     """
-    readings, working = measured.by_router, working_routers(measured, pods)
-    return min((_found(readings.get(PodKey.of(pod)), revision) for pod in working), default=0)
+    return min((_found(reading, revision) for _, reading in _working(measured, pods)), default=0)
 
 
 def is_found(measured: Measured, revision: str, pods: Iterable[Object]) -> bool:
     """Whether a request for `revision` finds a pod by whatever router it comes; hoped where no router can be asked."""
     if not measured.routers:
         return bool(measured.unreachable)
-    readings, working = measured.by_router, map(PodKey.of, working_routers(measured, pods))
-    return all(_found(readings[pod], revision) > 0 for pod in working if pod in readings)
+    return all(_found(reading, revision) > 0 for _, reading in _working(measured, pods) if reading is not None)
+
+
+def _working(measured: Measured, pods: Iterable[Object]) -> list[tuple[Object, RouterReading | None]]:
+    """The working routers, with what each has told."""
+    readings = measured.by_router
+    found = ((pod, readings.get(PodKey.of(pod))) for pod in router_pods(pods))
+    return [(pod, reading) for pod, reading in found if reading is not None or is_ready(pod)]
 
 
 def _found(reading: RouterReading | None, revision: str) -> int:
